@@ -1,0 +1,40 @@
+package balancer
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+// Config is everything a Server serves, already checked. It is never changed once given to a Server.
+type Config struct {
+	Listeners []ListenerConfig // in file order
+	Routes    []route.Route    // in file order
+	Pools     []pool.Config    // in file order
+	// MaxConnections bounds the connections of all listeners together. Zero: derived from the descriptor and
+	// memory limits of the process.
+	MaxConnections int
+	Drain          Drain
+}
+
+// Drain is how a stop goes: not ready for Announce, then no new connections, then at most Max for those that live.
+type Drain struct {
+	Announce time.Duration
+	Max      time.Duration // 0: wait without limit
+}
+
+// ListenerConfig describes one listener.
+type ListenerConfig struct {
+	Name           string
+	Bind           []netip.AddrPort // an AddrPort with the zero Addr means both families
+	HelloTimeout   time.Duration    // > 0; from accept to a complete ClientHello, PROXY header included
+	HelloMaxSize   int              // bytes, > 0
+	MaxConnections int              // 0: no limit of its own
+	ProxyFrom      []netip.Prefix   // peers whose connections start with a PROXY header
+	ProxyOptional  bool             // listed peers may also start with TLS directly
+	NoSNI          route.Action
+	UnknownSNI     route.Action
+	NotTLS         route.Reject // RejectClose or RejectReset
+}

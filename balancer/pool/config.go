@@ -1,0 +1,60 @@
+package pool
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Balance is the way a pool chooses a backend.
+type Balance uint8
+
+const (
+	RoundRobin       Balance = iota // smooth weighted round robin
+	LeastConnections                // fewest active connections per weight
+	RandomTwo                       // the better of two drawn at random
+	Maglev                          // consistent hashing
+	First                           // the first that can take the connection, in file order
+)
+
+// HashKey is what maglev hashes.
+type HashKey uint8
+
+const (
+	HashClientIP HashKey = iota
+	HashSNI
+)
+
+// HeaderVersion is the PROXY protocol version sent to backends.
+type HeaderVersion uint8
+
+const (
+	HeaderNone HeaderVersion = iota
+	HeaderV1
+	HeaderV2
+)
+
+// Config describes a pool. It is never changed once a Pool was made from it.
+type Config struct {
+	Name             string
+	Balance          Balance
+	Hash             HashKey
+	Backends         []BackendConfig
+	MaxConnections   int           // 0: no limit
+	ConnectTimeout   time.Duration // > 0
+	AnswerTimeout    time.Duration // > 0; from connected to the first byte back
+	IdleTimeout      time.Duration // 0: none
+	HalfCloseTimeout time.Duration // 0: none
+	DrainTimeout     time.Duration // 0: none
+	Attempts         int           // >= 1; backends tried for one connection
+	Header           HeaderVersion
+	Source           netip.Addr // address to connect from; zero: the kernel chooses
+}
+
+// BackendConfig describes one backend entry of the file: an address, or a name that stands for several.
+type BackendConfig struct {
+	Host           string         // DNS name; empty when Addr is set
+	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set
+	Weight         int            // >= 0; 0: takes no new connections
+	MaxConnections int            // 0: no limit
+	Backup         bool           // only when no other backend can take the connection
+}

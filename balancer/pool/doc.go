@@ -1,0 +1,2 @@
+// Package pool holds backends and chooses among them.
+package pool

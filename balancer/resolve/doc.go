@@ -1,0 +1,2 @@
+// Package resolve keeps the addresses of DNS names fresh.
+package resolve
