@@ -1,13 +1,143 @@
 package balancer
 
-// Cause is the one way in which a connection ended: log field, metric label and docs/causes.md use its word.
+// Cause is the one way in which a connection ended. The log line, the metric label and docs/causes.md use its
+// word. The zero Cause means "not ended".
 type Cause uint8
 
-// Causes, in the order a connection can meet them.
+// Causes, in the order a connection can meet them. docs/causes.md is made from causeTable.
 const (
-	CauseNone Cause = iota
+	CauseNone             Cause = iota
+	CauseConnLimit              // a connection limit was reached
+	CauseFDLimit                // the process is out of descriptors
+	CauseProxyUntrusted         // a PROXY header from a peer that is not listed
+	CauseProxyBad               // a listed peer sent a broken PROXY header, or none
+	CauseHelloTimeout           // no complete hello in time
+	CauseClientGone             // the client left before its hello was answered
+	CauseNotTLS                 // the first bytes are not TLS
+	CauseBadHello               // the hello is malformed
+	CauseHelloTooBig            // the hello is larger than allowed
+	CauseNoSNI                  // refused by no_sni
+	CauseNoRoute                // refused by unknown_sni
+	CauseRejected               // refused by the route
+	CauseTerminateOff           // the route terminates TLS, which this build does not
+	CausePoolLimit              // the pool or all its backends are at max_connections
+	CauseNoBackend              // no backend may be tried
+	CauseConnectFail            // no backend accepted the connection
+	CauseConnectTimeout         // no backend accepted the connection in time
+	CauseAnswerFail             // every backend hung up before its first byte
+	CauseAnswerTimeout          // no backend sent a first byte in time
+	CauseOK                     // both sides ended in order
+	CauseClientReset            // the client reset the connection
+	CauseBackendReset           // the backend reset the connection
+	CauseClientLost             // the client stopped acknowledging
+	CauseBackendLost            // the backend stopped acknowledging
+	CauseIdleTimeout            // no byte either way
+	CauseHalfCloseTimeout       // one direction stayed open too long after the other
+	CauseStalled                // one side is alive and would not take bytes
+	CauseDraining               // closed by a stop
+	CauseInternalError          // a defect in Switchyard
 	NumCauses
 )
 
+// causeText is what the manual says of a cause.
+type causeText struct{ word, meaning, action string }
+
+// causeTable is indexed by Cause.
+var causeTable = [NumCauses]causeText{
+	CauseNone: {"", "", ""},
+	CauseConnLimit: {"conn_limit",
+		"The process or the listener is at its max_connections; the client got a reset.",
+		"Raise max_connections, or the descriptor limit it is derived from; look for clients that hold connections."},
+	CauseFDLimit: {"fd_limit",
+		"The process or the machine has no free descriptor; the client got a reset.",
+		"Raise LimitNOFILE (ulimit -n) or fs.file-max."},
+	CauseProxyUntrusted: {"proxy_untrusted",
+		"A peer that proxy_protocol.from does not list sent a PROXY header. It was not parsed.",
+		"List the peer if it is a proxy of yours; otherwise somebody tries to forge an address."},
+	CauseProxyBad: {"proxy_bad",
+		"A peer that proxy_protocol.from lists sent a malformed PROXY header, or none where one must be.",
+		"Make the peer send one, or set optional: true for peers that also connect directly."},
+	CauseHelloTimeout: {"hello_timeout",
+		"The client sent no complete PROXY header and ClientHello within hello_timeout.",
+		"Nothing, if few: scanners and port checks do this. Raise hello_timeout for clients on very slow links."},
+	CauseClientGone: {"client_gone",
+		"The client closed or reset the connection before a backend had answered its hello.",
+		"Nothing, if few: port checks do this. If many, compare hello_s and dial_s with the clients' own timeout."},
+	CauseNotTLS: {"not_tls",
+		"The first bytes cannot start a TLS connection.",
+		"Look for clients that speak plain text to this port; see not_tls."},
+	CauseBadHello: {"bad_hello",
+		"The ClientHello is malformed, or its server name is not a host name.",
+		"`switchyard peek` on a capture says what is wrong and at which byte."},
+	CauseHelloTooBig: {"hello_too_big",
+		"The ClientHello announces more than hello_max_size.",
+		"Raise hello_max_size (at most 64KiB); ordinary hellos are below 4 KiB."},
+	CauseNoSNI: {"no_sni",
+		"The ClientHello names no host, and the listener's no_sni rejects that.",
+		"Give no_sni a pool if such clients (old ones, or by IP address) must be served."},
+	CauseNoRoute: {"no_route",
+		"No route matches, and the listener's unknown_sni rejects that.",
+		"`switchyard explain --sni NAME` shows what was tried."},
+	CauseRejected: {"rejected",
+		"The route that matched says reject.",
+		"Nothing: this is the route's purpose."},
+	CauseTerminateOff: {"terminate_off",
+		"The route that matched terminates TLS, which this version cannot do. It is refused, never passed through.",
+		"Route the host to a pool without terminate."},
+	CausePoolLimit: {"pool_limit",
+		"The pool, or every backend of it that is usable, is at max_connections.",
+		"Add backends or raise max_connections."},
+	CauseNoBackend: {"no_backend",
+		"The pool has no backend that may be tried: none resolved, or all with weight 0 or down.",
+		"See the pool's backends in the metrics; check DNS for pools with names."},
+	CauseConnectFail: {"connect_fail",
+		"Every backend that was tried refused the connection, or could not be reached.",
+		"Check that the backends listen; the log line's error says what the last one answered."},
+	CauseConnectTimeout: {"connect_timeout",
+		"The last backend that was tried did not accept within connect_timeout.",
+		"Check packet filters and the backends' accept queues."},
+	CauseAnswerFail: {"answer_fail",
+		"The last backend that was tried closed or reset the connection before its first byte.",
+		"Look at the backends' own logs; a PROXY header that they do not expect, or miss, looks like this."},
+	CauseAnswerTimeout: {"answer_timeout",
+		"The last backend that was tried accepted, and sent nothing within answer_timeout.",
+		"Look for overload of the backends."},
+	CauseOK: {"ok",
+		"Both sides ended in order.",
+		"Nothing."},
+	CauseClientReset: {"client_reset",
+		"The client reset an established connection; the backend got a reset too.",
+		"Nothing, if few: browsers and phones do this."},
+	CauseBackendReset: {"backend_reset",
+		"The backend reset an established connection; the client got a reset too.",
+		"Look at the backend's log: crashes and restarts look like this."},
+	CauseClientLost: {"client_lost",
+		"The client did not acknowledge data or keepalive probes for a minute.",
+		"Nothing, if few: devices lose their network."},
+	CauseBackendLost: {"backend_lost",
+		"The backend did not acknowledge data or keepalive probes for a minute.",
+		"Look for a dead machine or a broken network towards the backend."},
+	CauseIdleTimeout: {"idle_timeout",
+		"No byte moved either way for idle_timeout.",
+		"Raise the pool's idle_timeout if clients are meant to be silent for longer."},
+	CauseHalfCloseTimeout: {"half_close_timeout",
+		"One side had ended, and the other direction stayed open for half_close_timeout.",
+		"Raise half_close_timeout if a long answer may follow the end of the request."},
+	CauseStalled: {"stalled",
+		"One side is alive and took no byte for stalled_timeout while there were bytes to take.",
+		"Raise stalled_timeout if clients may pause for longer."},
+	CauseDraining: {"draining",
+		"A stop closed the connection: the drain time was over, or a second signal came.",
+		"Raise drain.max if connections need longer to end by themselves."},
+	CauseInternalError: {"internal_error",
+		"A defect in Switchyard ended this connection; a line at level error shows the stack. Others go on.",
+		"Please report it with that line."},
+}
+
 // String is the word of the log, the metric and the manual.
-func (c Cause) String() string { return "" }
+func (c Cause) String() string {
+	if c >= NumCauses {
+		return "invalid"
+	}
+	return causeTable[c].word
+}

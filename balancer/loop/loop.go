@@ -1,0 +1,281 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
+)
+
+// Handler is what a Loop calls. All calls come from the loop's goroutine, one at a time.
+type Handler interface {
+	// Event says that a watched descriptor is ready; bits are sys.Event… bits.
+	Event(token uint64, bits uint32)
+	// Timer says that a timer is due. It is not set any more, and may be set again.
+	Timer(t *Timer)
+	// Again is the turn that the handler asked for with Later.
+	Again(token uint64)
+	// Panicked is told of a panic in one of the other three, with its stack; the loop goes on with the next.
+	Panicked(reason any)
+}
+
+// Own tokens of the loop; a handler's tokens are below.
+const (
+	tokenTimer uint64 = ^uint64(0) - iota
+	tokenPost
+)
+
+// batch is how many events one epoll_wait takes: enough to spare calls under load, few enough (12 KiB) to stay
+// in the cache.
+const batch = 512
+
+// Loop waits for descriptors and timers. Make one with New; its methods belong to the goroutine in Run, and
+// before Run to whoever prepares it. Only Post may be called from anywhere.
+type Loop struct {
+	ep      int
+	timerFD int
+	postFD  int
+	file    *os.File // ep, known to the netpoller
+	conn    syscall.RawConn
+	poll    func(fd uintptr) bool
+
+	events  [batch]sys.Event
+	n, at   int // events[at:n] are not handled yet
+	again   []uint64
+	turn    []uint64 // the part of again that this turn handles
+	handler Handler
+
+	base    time.Time
+	now     int64  // nanoseconds since base
+	wheel   wheel  // in ticks since base
+	armed   uint32 // tick the timerfd fires at; never if it does not
+	closing bool
+
+	posted  atomic.Pointer[task]
+	stopped atomic.Bool
+}
+
+// task is one posted function; the list is last in, first out until the loop turns it round.
+type task struct {
+	next *task
+	f    func()
+}
+
+// New makes a loop. Close releases it if Run is never called.
+func New() (*Loop, error) {
+	if !sys.Supported {
+		return nil, fmt.Errorf("loop: event loops need Linux: %w", errors.ErrUnsupported)
+	}
+	l := &Loop{ep: -1, timerFD: -1, postFD: -1, base: time.Now(), armed: never}
+	if err := l.open(); err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.poll = l.pollNow
+	return l, nil
+}
+
+func (l *Loop) open() error {
+	var e syscall.Errno
+	if l.ep, e = sys.EpollCreate(); e != 0 {
+		return fmt.Errorf("loop: epoll_create1: %w", e)
+	}
+	l.file = os.NewFile(uintptr(l.ep), "epoll")
+	var err error
+	if l.conn, err = l.file.SyscallConn(); err != nil {
+		return fmt.Errorf("loop: epoll descriptor: %w", err)
+	}
+	if l.timerFD, e = sys.TimerFD(); e != 0 {
+		return fmt.Errorf("loop: timerfd_create: %w", e)
+	}
+	if l.postFD, e = sys.EventFD(); e != 0 {
+		return fmt.Errorf("loop: eventfd2: %w", e)
+	}
+	if e = sys.WatchReadable(l.ep, l.timerFD, tokenTimer); e == 0 {
+		e = sys.WatchReadable(l.ep, l.postFD, tokenPost)
+	}
+	if e != 0 {
+		return fmt.Errorf("loop: epoll_ctl: %w", e)
+	}
+	return nil
+}
+
+// Close releases the loop's own descriptors. Run calls it; a second call does nothing.
+func (l *Loop) Close() {
+	for _, fd := range []*int{&l.timerFD, &l.postFD} {
+		if *fd >= 0 {
+			sys.Close(*fd)
+			*fd = -1
+		}
+	}
+	if l.file != nil {
+		l.file.Close() // closes ep
+		l.file, l.ep = nil, -1
+	} else if l.ep >= 0 {
+		sys.Close(l.ep)
+		l.ep = -1
+	}
+}
+
+// Watch registers a connection's descriptor under token: edge-triggered, for everything, until it is closed.
+func (l *Loop) Watch(fd int, token uint64) syscall.Errno { return sys.Watch(l.ep, fd, token) }
+
+// WatchReadable registers a listening socket under token.
+func (l *Loop) WatchReadable(fd int, token uint64) syscall.Errno {
+	return sys.WatchReadable(l.ep, fd, token)
+}
+
+// Now is the time of the present turn in nanoseconds on the loop's own monotonic clock.
+func (l *Loop) Now() int64 { return l.now }
+
+// Base is the wall-clock time at which Now was 0.
+func (l *Loop) Base() time.Time { return l.base }
+
+// Set makes t fire once, at the first tick at or after d nanoseconds from now, instead of whenever it was set to.
+func (l *Loop) Set(t *Timer, d int64) {
+	l.wheel.set(t, uint32((l.now+d+Tick-1)/Tick))
+	if t.due < l.armed {
+		l.armed = 0 // wait arms the timerfd anew
+	}
+}
+
+// Stop takes t out if it is set.
+func (l *Loop) Stop(t *Timer) { l.wheel.stop(t) }
+
+// Later asks for a turn of its own for token, after the other descriptors had theirs.
+func (l *Loop) Later(token uint64) { l.again = append(l.again, token) }
+
+// Post runs f on the loop's goroutine, soon and in the order of the calls. It may be called from any goroutine.
+// It reports false if the loop has ended or is about to: then f may never run.
+func (l *Loop) Post(f func()) bool {
+	t := &task{f: f}
+	for {
+		t.next = l.posted.Load()
+		if t.next == closedList {
+			return false
+		}
+		if l.posted.CompareAndSwap(t.next, t) {
+			break
+		}
+	}
+	if t.next == nil { // later ones ride on the first one's wake-up
+		sys.Wake(l.postFD)
+	}
+	return true
+}
+
+// closedList marks a loop that takes no more tasks.
+var closedList = &task{}
+
+// End makes Run return after the present turn. Only the loop's goroutine may call it, by Post for instance.
+func (l *Loop) End() { l.closing = true }
+
+// Run serves until End, then releases the loop. It is the body of the loop's goroutine.
+func (l *Loop) Run(h Handler) {
+	l.handler = h
+	for !l.closing {
+		l.wait()
+		l.now = int64(time.Since(l.base))
+		for l.at < l.n || len(l.turn) > 0 {
+			l.serve()
+		}
+		l.turn, l.again = l.again, l.turn[:0]
+		for len(l.turn) > 0 {
+			l.serve()
+		}
+		l.fireTimers()
+	}
+	l.posted.Swap(closedList)
+	l.Close()
+}
+
+// serve handles what is left of this turn. A panic ends only the call it came from: the deferred recover leaves
+// at and turn behind the culprit, and Run calls again.
+func (l *Loop) serve() {
+	defer l.recover()
+	for l.at < l.n {
+		ev := &l.events[l.at]
+		l.at++
+		switch token := ev.Token(); token {
+		case tokenTimer:
+			sys.Clear(l.timerFD)
+			l.armed = 0
+		case tokenPost:
+			sys.Clear(l.postFD)
+			l.runPosted()
+		default:
+			l.handler.Event(token, ev.Bits())
+		}
+	}
+	for len(l.turn) > 0 {
+		token := l.turn[0]
+		l.turn = l.turn[1:]
+		l.handler.Again(token)
+	}
+}
+
+func (l *Loop) recover() {
+	if r := recover(); r != nil {
+		l.handler.Panicked(r)
+	}
+}
+
+func (l *Loop) runPosted() {
+	var inOrder *task
+	for t := l.posted.Swap(nil); t != nil; {
+		next := t.next
+		t.next = inOrder
+		inOrder, t = t, next
+	}
+	for t := inOrder; t != nil; t = t.next {
+		t.f()
+	}
+}
+
+func (l *Loop) fireTimers() {
+	to := uint32(l.now / Tick)
+	for l.wheel.now < to {
+		l.advance(to)
+	}
+}
+
+func (l *Loop) advance(to uint32) {
+	defer l.recover()
+	l.wheel.advance(to, l.handler.Timer)
+}
+
+// wait fills events. With work left over it only looks; without, it parks until a descriptor is ready.
+func (l *Loop) wait() {
+	l.at, l.n = 0, 0
+	l.arm()
+	if len(l.again) > 0 {
+		l.pollNow(uintptr(l.ep))
+		return
+	}
+	if err := l.conn.Read(l.poll); err != nil {
+		l.closing = true // the descriptor is closed: nothing can become ready any more
+	}
+}
+
+// pollNow takes what is ready; false makes RawConn.Read park until the epoll descriptor is readable.
+func (l *Loop) pollNow(fd uintptr) bool {
+	n, _ := sys.EpollWait(int(fd), l.events[:])
+	l.n = n
+	return n > 0
+}
+
+// arm sets the timerfd to the next tick at which the wheel has something to do, if that became earlier or the
+// timerfd has fired. A timer that was stopped leaves it as it is: it fires once for nothing at the most.
+func (l *Loop) arm() {
+	if l.armed != 0 {
+		return
+	}
+	l.armed = l.wheel.next()
+	if l.armed != never {
+		sys.ArmTimer(l.timerFD, int64(l.armed)*Tick-l.now)
+	}
+}

@@ -1,0 +1,110 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Event bits of an epoll event.
+const (
+	EventIn    = unix.EPOLLIN
+	EventOut   = unix.EPOLLOUT
+	EventRdHup = unix.EPOLLRDHUP
+	EventHup   = unix.EPOLLHUP
+	EventErr   = unix.EPOLLERR
+)
+
+// Event is one epoll event. The kernel carries the token that Watch was given.
+type Event unix.EpollEvent
+
+// Token is what Watch was told to carry.
+func (e *Event) Token() uint64 { return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32 }
+
+// Bits are the Event… bits that hold.
+func (e *Event) Bits() uint32 { return e.Events }
+
+// EpollCreate makes a non-blocking epoll instance.
+func EpollCreate() (int, syscall.Errno) {
+	fd, _, e := syscall.RawSyscall(unix.SYS_EPOLL_CREATE1, unix.EPOLL_CLOEXEC, 0, 0)
+	if e != 0 {
+		return -1, e
+	}
+	// os.NewFile hands a descriptor to the netpoller only when it is non-blocking; epoll itself ignores the flag.
+	if err := unix.SetNonblock(int(fd), true); err != nil {
+		Close(int(fd))
+		return -1, unix.EINVAL
+	}
+	return int(fd), 0
+}
+
+// Watch registers fd with the epoll instance ep for all events, edge-triggered, once and for its whole life:
+// closing fd takes it out again.
+func Watch(ep, fd int, token uint64) syscall.Errno {
+	return epollAdd(ep, fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|edge, token)
+}
+
+// WatchReadable registers a listening socket, a timer or an event counter: edge-triggered, readable only.
+func WatchReadable(ep, fd int, token uint64) syscall.Errno {
+	return epollAdd(ep, fd, unix.EPOLLIN|edge, token)
+}
+
+// edge is EPOLLET, which unix has as a negative number.
+const edge = 1 << 31
+
+func epollAdd(ep, fd int, bits uint32, token uint64) syscall.Errno {
+	ev := Event{Events: bits, Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
+	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), unix.EPOLL_CTL_ADD, uintptr(fd),
+		uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return e
+}
+
+// EpollWait takes what is ready now; it never waits.
+func EpollWait(ep int, events []Event) (int, syscall.Errno) {
+	for {
+		n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])),
+			uintptr(len(events)), 0, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		return result(n, e)
+	}
+}
+
+// TimerFD makes a timer that is readable once it has fired.
+func TimerFD() (int, syscall.Errno) {
+	fd, _, e := syscall.RawSyscall(unix.SYS_TIMERFD_CREATE, unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC, 0)
+	return fdResult(fd, e)
+}
+
+// ArmTimer makes the timer fire once, ns nanoseconds from now; at least 1.
+func ArmTimer(fd int, ns int64) {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(ns, 1))}
+	syscall.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+}
+
+// EventFD makes a counter that is readable once Wake has been called.
+func EventFD() (int, syscall.Errno) {
+	fd, _, e := syscall.RawSyscall(unix.SYS_EVENTFD2, 0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC, 0)
+	return fdResult(fd, e)
+}
+
+// Wake makes the counter readable. Any goroutine may call it.
+func Wake(fd int) {
+	one := uint64(1)
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8)
+}
+
+// Clear reads a timer or a counter empty, so that the next change is an edge again.
+func Clear(fd int) {
+	var b [8]byte
+	syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), 8)
+}
+
+func fdResult(fd uintptr, e syscall.Errno) (int, syscall.Errno) {
+	if e != 0 {
+		return -1, e
+	}
+	return int(fd), 0
+}
