@@ -1,0 +1,228 @@
+package bench
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/bench/internal/poll"
+	"github.com/seed-23b4a313/switchyard/bench/internal/wire"
+)
+
+// loader is the generator of every raw mode: one event loop, owned with all that is below by the goroutine in run.
+//
+//	           due?                        answered?
+//	turn ──▶ start a session ──▶ (socket) ──▶ session.Ready ──▶ finish or fail ──▶ tally
+//	  ▲                                                              │
+//	  └──────────────────── one place is free ◀──────────────────────┘
+type loader struct {
+	cfg    LoadConfig
+	ctx    context.Context
+	loop   *poll.Loop
+	hellos *wire.Hellos
+	choice *choice
+	tally  *tally
+
+	arrivals arrivals
+	end      time.Time // no session starts after it; zero: Count alone ends the load
+	active   map[*session]struct{}
+	opening  int // of the active ones, those without an answer
+	stopping bool
+	swept    time.Time
+	scratch  []byte
+}
+
+// openingLimit is how many connections ModeIdle opens at a time, well below any balancer's listen backlog.
+const openingLimit = 64
+
+// sweepEvery is how often overdue sessions are looked for, and so how late a timeout may be noticed.
+const sweepEvery = 100 * time.Millisecond
+
+func runLoop(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	names, err := wire.ParseNames(cfg.Names)
+	if err != nil {
+		return nil, err
+	}
+	hellos, err := wire.NewHellos(names, cfg.order())
+	if err != nil {
+		return nil, err
+	}
+	loop, err := poll.New()
+	if err != nil {
+		return nil, err
+	}
+	defer loop.Close()
+	l := &loader{
+		cfg: cfg, ctx: ctx, loop: loop, hellos: hellos, choice: newChoice(cfg, names.Len()), tally: newTally(),
+		active: map[*session]struct{}{}, scratch: make([]byte, bulkBuffer),
+	}
+	l.arrivals = arrivals{start: l.tally.began, rate: cfg.Rate}
+	if cfg.Duration > 0 {
+		l.end = l.tally.began.Add(cfg.Duration)
+	}
+	stop := context.AfterFunc(ctx, loop.Wake)
+	defer stop()
+	if err := loop.Run(l.turn); err != nil {
+		return nil, err
+	}
+	return l.tally.report(cfg), nil
+}
+
+// turn starts what is due and says how long the loop may sleep.
+func (l *loader) turn() (sleep time.Duration, more bool) {
+	now := time.Now()
+	l.sweep(now)
+	if l.ctx.Err() != nil {
+		l.abandon()
+		return 0, false
+	}
+	l.stopping = l.stopping || l.over(now)
+	if l.stopping {
+		l.release()
+		return sweepEvery, len(l.active) > 0
+	}
+	if l.cfg.Rate > 0 {
+		return l.startDue(now), true
+	}
+	l.refill()
+	if l.cfg.Mode == ModeIdle && l.opening == 0 {
+		l.hold()
+	}
+	return l.untilEnd(now), true
+}
+
+// over reports whether no further session may start.
+func (l *loader) over(now time.Time) bool {
+	if l.cfg.Count > 0 && l.tally.started >= l.cfg.Count {
+		return true
+	}
+	return !l.end.IsZero() && !now.Before(l.end)
+}
+
+// untilEnd is how long to sleep when only sockets and the end can bring work.
+func (l *loader) untilEnd(now time.Time) time.Duration {
+	if l.end.IsZero() {
+		return sweepEvery
+	}
+	return max(min(sweepEvery, l.end.Sub(now)), 0)
+}
+
+// refill keeps a closed loop at its number of sessions. It starts each place at most once a turn: a balancer that
+// refuses at once must not keep the loop from its other sockets.
+func (l *loader) refill() {
+	for range l.cfg.Workers - len(l.active) {
+		if l.over(time.Now()) || l.cfg.Mode == ModeIdle && (l.opening >= openingLimit || l.tally.started >= l.cfg.Workers) {
+			return
+		}
+		l.start(time.Time{})
+	}
+}
+
+// startDue starts every arrival of an open loop that is due and says how long until the next.
+func (l *loader) startDue(now time.Time) time.Duration {
+	for {
+		due := l.arrivals.next()
+		if wait := due.Sub(now); wait > 0 {
+			return min(wait, l.untilEnd(now))
+		}
+		if !l.end.IsZero() && !due.Before(l.end) || l.cfg.Count > 0 && l.tally.started >= l.cfg.Count {
+			return 0
+		}
+		l.arrivals.taken++
+		record(l.tally.late, time.Since(due))
+		if len(l.active) >= l.cfg.Workers {
+			l.tally.started++
+			l.tally.fail(failOverflow, nil)
+			continue
+		}
+		l.start(due)
+	}
+}
+
+// start opens one session. due is when it should have started; the zero time is now.
+func (l *loader) start(due time.Time) {
+	l.tally.started++
+	name, source, target := l.choice.next()
+	if due.IsZero() {
+		due = time.Now()
+	}
+	fd, err := poll.Connect(source, target)
+	if err != nil {
+		l.tally.fail(failureKind(err), err)
+		return
+	}
+	s := &session{loader: l, fd: fd, name: name, since: due, deadline: time.Now().Add(l.cfg.Timeout)}
+	l.active[s] = struct{}{}
+	l.opening++
+	if err := l.loop.Add(fd, s); err != nil {
+		s.fail(failureKind(err), err)
+		return
+	}
+	s.Ready(false) // on loopback the connection is often there before connect returns
+}
+
+// finish closes a session, well or not, and frees its place.
+func (l *loader) finish(s *session) {
+	if s.state < sessionAnswered {
+		l.opening--
+	}
+	delete(l.active, s)
+	l.loop.Drop(s.fd)
+	s.state = sessionClosed
+}
+
+// sweep fails what is overdue.
+func (l *loader) sweep(now time.Time) {
+	if now.Sub(l.swept) < sweepEvery {
+		return
+	}
+	l.swept = now
+	for s := range l.active {
+		if s.state != sessionIdle && now.After(s.deadline) {
+			s.fail(failTimeout, nil)
+		}
+	}
+}
+
+// release ends the sessions that would otherwise last: those that are only held, and those between two messages.
+func (l *loader) release() {
+	for s := range l.active {
+		if s.state == sessionIdle {
+			s.done()
+		}
+	}
+}
+
+// abandon fails what was under way when the load was stopped.
+func (l *loader) abandon() {
+	l.release()
+	for s := range l.active {
+		s.fail(failCanceled, nil)
+	}
+}
+
+// hold calls Hold once all sessions are held, and afterwards looks once at those that broke meanwhile.
+func (l *loader) hold() {
+	if l.cfg.Hold == nil || l.tally.started < l.cfg.Workers {
+		return
+	}
+	hold := l.cfg.Hold
+	l.cfg.Hold = nil
+	hold(len(l.active))
+	l.end = time.Now()
+	_ = l.loop.Poll()
+}
+
+// arrivals is the schedule of an open loop: evenly spaced from its start.
+type arrivals struct {
+	start time.Time
+	rate  float64 // per second
+	taken int
+}
+
+// next is when the first arrival not yet taken is due.
+func (a *arrivals) next() time.Time {
+	return a.start.Add(time.Duration(float64(a.taken) / a.rate * float64(time.Second)))
+}
