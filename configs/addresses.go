@@ -1,0 +1,89 @@
+package configs
+
+import (
+	"net/netip"
+
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+)
+
+// bound is an address that this process accepts on.
+type bound struct {
+	addr netip.AddrPort // the zero Addr: both families
+	what string         // "listener \"public\""
+	at   file.At
+}
+
+// addresses checks the addresses of the whole file against each other: nothing is bound twice, and no backend is
+// this process itself, which would connect to itself until no descriptor is left.
+func (c *checker) addresses(f *file.File) {
+	var all []bound
+	for i := range f.Listeners {
+		l := &f.Listeners[i]
+		for _, b := range l.Bind {
+			all = c.bind(all, bound{b.V, "listener \"" + l.Name.V + "\"", b.At})
+		}
+	}
+	c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
+	for i := range f.Pools {
+		for _, b := range f.Pools[i].Backends {
+			c.loop(&f.Pools[i], b.Address, all)
+		}
+	}
+}
+
+// bind adds an address, unless it is taken.
+func (c *checker) bind(all []bound, b bound) []bound {
+	if !b.at.IsSet() || b.addr.Port() == 0 { // port 0 is another one each time
+		return all
+	}
+	for _, other := range all {
+		if same(b.addr, other.addr) {
+			c.errorf(b.at, "", "%s: the address is taken by %s on line %d", b.what, other.what, other.at.Line)
+			return all
+		}
+	}
+	return append(all, b)
+}
+
+// same reports whether two addresses cannot be bound both. A single address beside all addresses can: the kernel
+// prefers the single one.
+func same(a, b netip.AddrPort) bool {
+	if a.Port() != b.Port() {
+		return false
+	}
+	if a.Addr().IsValid() && b.Addr().IsValid() {
+		return a.Addr() == b.Addr()
+	}
+	return everything(a.Addr()) && everything(b.Addr())
+}
+
+// everything reports whether a listener on a gets connections to all addresses of a family.
+func everything(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
+
+// loop refuses a backend that is one of our own addresses. Of a listener on all addresses only the loopback ones are known
+// to be ours here: the file must mean the same on every machine.
+func (c *checker) loop(p *file.Pool, t file.Target, all []bound) {
+	if !t.IsSet() {
+		return
+	}
+	for _, b := range all {
+		if b.addr.Port() == t.Addr.Port() && reaches(t, b.addr.Addr()) {
+			c.errorf(t, "", "pool %q: the backend %s is %s itself: it would connect to itself without end",
+				p.Name.V, targetText(t), b.what)
+			return
+		}
+	}
+}
+
+// reaches reports whether a connection to t arrives at a listener on the address a.
+func reaches(t file.Target, a netip.Addr) bool {
+	loopback := t.Host == "localhost" || t.Addr.Addr().IsLoopback()
+	switch {
+	case everything(a):
+		family := !a.IsValid() || t.Host != "" || a.Is4() == t.Addr.Addr().Is4()
+		return loopback && family
+	case t.Host == "localhost":
+		return a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || a == netip.IPv6Loopback()
+	}
+	return t.Host == "" && t.Addr.Addr() == a
+}

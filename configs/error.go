@@ -1,0 +1,121 @@
+package configs
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+)
+
+// Error is one mistake in a file. It is not changed after it was made.
+type Error struct {
+	File   string
+	Line   int    // from 1
+	Col    int    // from 1, in characters
+	Msg    string // what is wrong
+	Source string // the line as it can be shown on a terminal, cut around Col where it is long
+	Hint   string // what may have been meant; "" if nothing is known
+
+	caret int // column in Source, from 1
+}
+
+// Error returns the whole message: place, what is wrong, the line, a caret below it, and the hint. It does not end in
+// a line feed.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:%d:%d: %s", e.File, e.Line, e.Col, e.Msg)
+	if strings.TrimSpace(e.Source) != "" {
+		fmt.Fprintf(&b, "\n%s\n%s^", e.Source, indent(e.Source, e.caret-1))
+	}
+	if e.Hint != "" {
+		b.WriteString("\nhint: " + e.Hint)
+	}
+	return b.String()
+}
+
+// indent returns blanks as wide as the first n characters of line: tabs stay tabs.
+func indent(line string, n int) string {
+	var b strings.Builder
+	for _, r := range line {
+		if n--; n < 0 {
+			return b.String()
+		}
+		if r != '\t' {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String() + strings.Repeat(" ", max(n, 0))
+}
+
+// Errors are all mistakes of a file, in file order. As an error value it is never empty.
+type Errors []*Error
+
+// Error returns all messages, one after the other.
+func (e Errors) Error() string {
+	all := make([]string, len(e))
+	for i, one := range e {
+		all[i] = one.Error()
+	}
+	return strings.Join(all, "\n")
+}
+
+// Unwrap gives the mistakes to errors.As and errors.Is.
+func (e Errors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i, one := range e {
+		all[i] = one
+	}
+	return all
+}
+
+// illustrate puts mistakes in file order, each with its line. Aliases can bring one about twice; once is enough.
+func illustrate(name string, data []byte, mistakes []file.Mistake) Errors {
+	if len(mistakes) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(mistakes, func(a, b file.Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	lines := bytes.Split(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\n"))
+	var all Errors
+	for _, m := range slices.Compact(mistakes) {
+		e := &Error{File: name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
+		if e.Line <= len(lines) {
+			e.Source, e.caret = excerpt(lines[e.Line-1], e.Col)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// excerpt returns a line as it can be shown, and the column in it that shows col. What could steer a terminal is
+// replaced, and what is longer than two lines of a screen is cut on both sides of the column.
+func excerpt(line []byte, col int) (string, int) {
+	const whole, before, after = 160, 100, 60
+	if most := utf8.UTFMax * (col + whole); len(line) > most {
+		line = line[:most] // not shown in any case
+	}
+	runes := []rune(strings.TrimRight(string(line), "\r"))
+	for i, r := range runes {
+		if r != '\t' && !unicode.IsPrint(r) {
+			runes[i] = unicode.ReplacementChar
+		}
+	}
+	if len(runes) <= whole {
+		return string(runes), col
+	}
+	if end := max(col+after, whole); len(runes) > end {
+		runes = append(runes[:end:end], '…')
+	}
+	if start := min(col-1-before, len(runes)); start > 0 {
+		runes = append([]rune{'…'}, runes[start:]...)
+		col -= start - 1
+	}
+	return string(runes), col
+}

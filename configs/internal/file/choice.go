@@ -1,0 +1,59 @@
+package file
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Choice is one of a few words; W says which, and what they stand for.
+type Choice[T any, W Words[T]] struct {
+	At
+	V T
+}
+
+// Words are the spellings of a Choice. A type may also have a method Hint(word string) string for words that are
+// often written and not among them.
+type Words[T any] interface{ Options() []Option[T] }
+
+// Option is one word and what it stands for.
+type Option[T any] struct {
+	Word string
+	V    T
+}
+
+func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
+	s, ok := d.text(n)
+	if !ok {
+		return
+	}
+	var w W
+	for _, o := range w.Options() {
+		if o.Word == s {
+			c.At, c.V = place(n), o.V
+			return
+		}
+	}
+	words := c.Words()
+	hint := ""
+	if h, ok := any(w).(interface{ Hint(string) string }); ok {
+		hint = h.Hint(s)
+	}
+	if hint == "" {
+		hint = Nearest(s, words)
+	}
+	d.add(place(n), hint, "%s: %s is not one of %s", d.here(), quote(s), strings.Join(words, ", "))
+}
+
+// Words returns the words in the order of the documentation.
+func (c *Choice[T, W]) Words() []string {
+	var w W
+	var words []string
+	for _, o := range w.Options() {
+		words = append(words, o.Word)
+	}
+	return words
+}
+
+func (c Choice[T, W]) String() string { return fmt.Sprint(c.V) }

@@ -1,0 +1,317 @@
+package file
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// maxAliased bounds the values that are read through aliases, so that a small file cannot stand for a huge one.
+const maxAliased = 1 << 20
+
+// maxMistakes bounds the list: nobody reads on, and a file of the wrong kind could have millions.
+const maxMistakes = 1000
+
+// At is a place in the file: line and column from 1, the column in characters. The zero At is no place: the value
+// is a default.
+type At struct{ Line, Col int32 }
+
+// IsSet reports whether the value stands in the file.
+func (a At) IsSet() bool { return a.Line > 0 }
+
+// Place returns a itself, for whatever embeds it.
+func (a At) Place() At { return a }
+
+// Mapping is what every mapping of the file knows of itself: where it is, and which keys it has, those that could
+// not be read included. The place is that of its key, where an operator looks first.
+type Mapping struct {
+	At
+	shape *shape
+	seen  uint64 // bits of keys
+}
+
+// Has reports whether the mapping has the key, be its value sound or not.
+func (m *Mapping) Has(name string) bool { return m.shape != nil && m.seen&m.shape.keys[name].bit != 0 }
+
+func (m *Mapping) mapping() *Mapping { return m }
+
+func place(n *yaml.Node) At { return At{int32(n.Line), int32(n.Column)} }
+
+// leaf is a value that reads itself from a node. The key holds its range and is nil for an item of a list.
+type leaf interface {
+	decode(d *decoder, n *yaml.Node, k *key)
+}
+
+// decoder walks the nodes and the structs side by side and keeps all mistakes.
+type decoder struct {
+	path     []segment
+	mistakes []Mistake
+	aliased  int  // values read through aliases
+	inAlias  int  // depth of aliases around the present value
+	overrun  bool // maxAliased was reached, and said so
+}
+
+// segment is a step into the file: a key, or an index where key is empty.
+type segment struct {
+	key   string
+	index int
+}
+
+// add notes a mistake at a place.
+func (d *decoder) add(at At, hint, format string, args ...any) {
+	switch n := len(d.mistakes); {
+	case n < maxMistakes:
+		d.mistakes = append(d.mistakes, Mistake{at, fmt.Sprintf(format, args...), hint})
+	case n == maxMistakes:
+		d.mistakes = append(d.mistakes, Mistake{at, fmt.Sprintf("more than %d mistakes; the rest is not shown", maxMistakes), ""})
+	}
+}
+
+// value reads node n into v. A mapping is said to be at the node `at`, its key, where an operator looks first.
+func (d *decoder) value(v reflect.Value, n, at *yaml.Node, k *key) {
+	if n.Kind == yaml.AliasNode {
+		d.alias(v, n, at, k)
+		return
+	}
+	if d.inAlias > 0 {
+		d.aliased++
+	}
+	if !d.plain(n) {
+		return
+	}
+	if l, ok := v.Addr().Interface().(leaf); ok {
+		l.decode(d, n, k)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(v.Elem(), n, at, k)
+	case reflect.Slice:
+		d.sequence(v, n, k)
+	default:
+		d.mapping(v, n, at)
+	}
+}
+
+// alias reads what an alias stands for.
+func (d *decoder) alias(v reflect.Value, n, at *yaml.Node, k *key) {
+	if d.aliased >= maxAliased || d.inAlias > 16 { // deeper than the structs are: an alias inside its own anchor
+		if !d.overrun {
+			d.add(place(n), "write the values out", "aliases stand for more than %d values", maxAliased)
+		}
+		d.overrun, d.aliased = true, maxAliased
+		return
+	}
+	d.inAlias++
+	d.aliased++
+	d.value(v, n.Alias, at, k)
+	d.inAlias--
+}
+
+// plain refuses what no value may be: nothing at all, or something with a tag.
+func (d *decoder) plain(n *yaml.Node) bool {
+	switch {
+	case n.Style&yaml.TaggedStyle != 0:
+		d.add(place(n), "remove it; quotes make text of a value", "%s: the tag %s is not supported", d.here(), n.Tag)
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		d.add(place(n), "remove the key, or give it a value", "%s has no value", d.here())
+	default:
+		return true
+	}
+	return false
+}
+
+// sequence reads a list.
+func (d *decoder) sequence(v reflect.Value, n *yaml.Node, k *key) {
+	if n.Kind != yaml.SequenceNode {
+		d.add(place(n), listHint(n), "%s must be a list, not %s", d.here(), describe(n))
+		return
+	}
+	if k != nil && !k.within(int64(len(n.Content))) {
+		d.add(place(n), "", "%s has %s; it takes %s", d.here(), plural(len(n.Content), "item"), k.limits())
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		d.path = append(d.path, segment{index: i})
+		d.value(v.Index(i), item, item, nil)
+		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+// mapping reads a mapping into the struct v: every key known, none twice, none missing.
+func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
+	s := shapeOf(v.Type())
+	m := s.begin(v, at)
+	if n.Kind != yaml.MappingNode {
+		d.add(place(n), s.hint(), "%s must be a mapping of keys, not %s", d.here(), describe(n))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, item := n.Content[i], n.Content[i+1]
+		k := d.known(s, name)
+		if k == nil {
+			continue
+		}
+		if m.seen&k.bit != 0 {
+			d.add(place(name), "", "%skey %q is repeated; it is already on line %d", d.prefix(), k.name, firstLine(n, k.name))
+			continue
+		}
+		m.seen |= k.bit
+		d.path = append(d.path, segment{key: k.name})
+		d.value(v.Field(k.field), item, name, k)
+		d.path = d.path[:len(d.path)-1]
+	}
+	d.required(s, m.seen, at)
+}
+
+// begin fills v with the defaults, as a mapping at a node.
+func (s *shape) begin(v reflect.Value, at *yaml.Node) *Mapping {
+	v.Set(s.defaults)
+	m := v.Addr().Interface().(interface{ mapping() *Mapping }).mapping()
+	m.At, m.shape = place(at), s
+	return m
+}
+
+// short reads a scalar that is short for a mapping with only one key, whose field is `into`.
+func (d *decoder) short(v reflect.Value, n *yaml.Node, into leaf) {
+	shapeOf(v.Type()).begin(v, n)
+	into.decode(d, n, nil)
+}
+
+// known finds the key that the node name spells.
+func (d *decoder) known(s *shape, name *yaml.Node) *key {
+	switch {
+	case name.Kind == yaml.ScalarNode && name.Tag == "!!merge":
+		d.add(place(name), "write the keys out, or use an alias for a whole value", "%smerge keys (<<) are not supported", d.prefix())
+	case name.Kind != yaml.ScalarNode || name.Tag != "!!str" || name.Style&yaml.TaggedStyle != 0:
+		d.add(place(name), "", "%sa key must be a plain word, not %s", d.prefix(), describe(name))
+	default:
+		if k := s.keys[name.Value]; k != nil {
+			return k
+		}
+		d.add(place(name), s.nearestKey(name.Value), "unknown key %s %s", quote(name.Value), d.inside())
+	}
+	return nil
+}
+
+func (d *decoder) required(s *shape, seen uint64, at *yaml.Node) {
+	for _, k := range s.required {
+		if seen&k.bit == 0 {
+			hint := ""
+			if k.Good != "" {
+				hint = fmt.Sprintf("for example `%s: %s`", k.name, k.Good)
+			}
+			d.add(place(at), hint, "%s needs the key %q", d.whole(), k.name)
+		}
+	}
+}
+
+// here names the value being read by its last key: "bind[0]".
+func (d *decoder) here() string {
+	i := len(d.path) - 1
+	for i > 0 && d.path[i].key == "" {
+		i--
+	}
+	if i < 0 {
+		return "the file"
+	}
+	return join(d.path[i:])
+}
+
+// whole names the value being read by its whole path: "pools[0].health".
+func (d *decoder) whole() string {
+	if len(d.path) == 0 {
+		return "the file"
+	}
+	return join(d.path)
+}
+
+// inside says where a key stands: "in pools[0]".
+func (d *decoder) inside() string {
+	if len(d.path) == 0 {
+		return "at the top level"
+	}
+	return "in " + join(d.path)
+}
+
+func (d *decoder) prefix() string {
+	if len(d.path) == 0 {
+		return ""
+	}
+	return join(d.path) + ": "
+}
+
+func join(path []segment) string {
+	var b strings.Builder
+	for _, s := range path {
+		switch {
+		case s.key == "":
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
+		case b.Len() > 0:
+			b.WriteString("." + s.key)
+		default:
+			b.WriteString(s.key)
+		}
+	}
+	return b.String()
+}
+
+// firstLine finds the line where a repeated key stood first.
+func firstLine(n *yaml.Node, name string) int {
+	i := slices.IndexFunc(n.Content, func(c *yaml.Node) bool { return c.Value == name })
+	return n.Content[i].Line
+}
+
+// describe says what a node is, for "must be X, not …".
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.AliasNode:
+		return "an alias"
+	case n.Tag == "!!int" || n.Tag == "!!float":
+		return "the number " + n.Value
+	case n.Tag == "!!null":
+		return "nothing"
+	case n.Tag == "!!str":
+		return "the text " + quote(n.Value)
+	}
+	return strings.TrimPrefix(n.Tag, "!!") + " " + n.Value
+}
+
+// listHint shows a lone value as the list that was probably meant.
+func listHint(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		return fmt.Sprintf("write it as [%s]", quote(n.Value))
+	case n.Kind == yaml.MappingNode:
+		return `start each item with "- "`
+	}
+	return ""
+}
+
+// quote shows text from the file: escaped, and cut where it is long.
+func quote(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return strconv.Quote(string(r[:most])) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if n == 0 {
+		return "no " + what + "s"
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}

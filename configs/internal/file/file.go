@@ -1,0 +1,236 @@
+package file
+
+import (
+	"crypto/tls"
+	"log/slog"
+)
+
+// File is the whole configuration file.
+type File struct {
+	Mapping
+	// Where the running process is asked and told things.
+	Admin Admin `yaml:"admin"`
+	// What is logged, and how.
+	Log Log `yaml:"log"`
+	// Most connections that all listeners together hold at one time. 0: derived at start from the descriptor and
+	// memory limits of the process, and printed.
+	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"50000" bad:"-1"`
+	// How a stop goes.
+	Drain Drain `yaml:"drain"`
+	// The addresses that clients connect to.
+	Listeners []Listener `yaml:"listeners" required:"true" min:"1" max:"1000" good:"[{name: public, bind: [\"127.0.0.1:0\"]}]" bad:"[]"`
+	// Which names go where. The order does not matter, except among routes of equal rank: an exact host wins over the
+	// longest matching `*.` suffix, that over a `~` regular expression, that over `*`. Among routes with the same host the
+	// one with more conditions (`alpn`, `clients`, `listeners`) is tried first, then file order; when no condition
+	// holds, the next less specific host is tried.
+	Routes []Route `yaml:"routes" bad:"{}"`
+	// The groups of backends that routes send connections to.
+	Pools []Pool `yaml:"pools" bad:"{}"`
+}
+
+// Admin is how the running process is asked and told things.
+type Admin struct {
+	Mapping
+	// Unix socket (mode 0600) that `status`, `reload`, `drain` and `top` talk to. A relative path is relative to this
+	// file. Absent: no socket.
+	Socket Path `yaml:"socket" good:"/run/switchyard/admin.sock" bad:"[/run/a.sock]"`
+	// Address of the read-only HTTP pages /metrics, /healthz, /readyz and status. Absent: not served.
+	Listen Endpoint `yaml:"listen" good:"127.0.0.1:0" bad:"9901"`
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	Mapping
+	// The least level that is written.
+	Level Choice[slog.Level, Levels] `yaml:"level" default:"info" good:"warn" bad:"verbose"`
+	// One JSON object per line, or key=value text.
+	Format Choice[string, Formats] `yaml:"format" default:"json" good:"text" bad:"xml"`
+	// Whether one line is written when a connection ends.
+	Connections Flag `yaml:"connections" default:"true" good:"false" bad:"sometimes"`
+}
+
+// Drain is how a stop goes: not ready, then no new connections, then the end of those that live.
+type Drain struct {
+	Mapping
+	// How long the process says that it is not ready before it stops accepting, so that whoever sends it connections
+	// has time to notice.
+	Announce Duration `yaml:"announce" default:"0s" min:"0s" max:"1h" good:"5s" bad:"2h"`
+	// The longest time that connections may live on after accepting has stopped; those that are left are closed. 0s: no
+	// limit.
+	Max Duration `yaml:"max" default:"30s" min:"0s" max:"24h" good:"2m" bad:"30"`
+}
+
+// Listener is one set of addresses that clients connect to.
+type Listener struct {
+	Mapping
+	// The name in logs, metrics and `listeners:` of routes. Unique among listeners.
+	Name Name `yaml:"name" required:"true" good:"public" bad:"\"front door\""`
+	// Addresses to accept on: `host:port` with an IP address, `[v6]:port`, or `:port` for both families. Port 0: the
+	// kernel chooses.
+	Bind []Bind `yaml:"bind" required:"true" min:"1" max:"64" good:"[\":8443\"]" bad:"[\"example.com:8443\"]"`
+	// The longest time from accept to a complete ClientHello, the PROXY header included. It cannot be turned off.
+	HelloTimeout Duration `yaml:"hello_timeout" default:"5s" min:"10ms" max:"5m" good:"2s" bad:"0s"`
+	// The largest ClientHello that is read; a larger one is refused.
+	HelloMaxSize Size `yaml:"hello_max_size" default:"64KiB" min:"512B" max:"64KiB" good:"16KiB" bad:"1MiB"`
+	// Most connections that this listener holds at one time. 0: no limit but the process's own.
+	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"8000" bad:"8k"`
+	// Peers that send a PROXY header first. Absent: no header is read from anyone.
+	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol" good:"{from: [10.0.0.0/8]}" bad:"v2"`
+	// What becomes of a sound ClientHello without a server name.
+	NoSNI *Action `yaml:"no_sni" default:"{reject: alert}" good:"{reject: reset}" bad:"{reject: drop}"`
+	// What becomes of a name that no route matches.
+	UnknownSNI *Action `yaml:"unknown_sni" default:"{reject: alert}" good:"{reject: close}" bad:"{pool: nowhere}"`
+	// What becomes of a connection whose first bytes are not TLS. It never reaches a pool.
+	NotTLS *NotTLS `yaml:"not_tls" default:"{reject: close}" good:"{reject: reset}" bad:"{reject: alert}"`
+}
+
+// ProxyProtocol says which peers of a listener send a PROXY header, version 1 or 2.
+type ProxyProtocol struct {
+	Mapping
+	// Networks whose connections start with a PROXY header. From all others a header is not parsed: to them those bytes
+	// are not TLS. A network of IPv4-mapped addresses (::ffff:0:0/96) is taken as the IPv4 network that it covers;
+	// a wider one is refused, since it would trust far more than it seems to.
+	From []Prefix `yaml:"from" required:"true" min:"1" max:"10000" good:"[10.0.0.0/8, \"fd00::/8\"]" bad:"[\"::ffff:10.0.0.0/8\"]"`
+	// Whether a listed peer may also start with TLS directly. The address is then the peer's own.
+	Optional Flag `yaml:"optional" default:"false" good:"true" bad:"maybe"`
+}
+
+// Action is what becomes of a connection that no route took: one of `pool` and `reject`.
+type Action struct {
+	Mapping
+	// The pool that takes the connection.
+	Pool Name `yaml:"pool" good:"web" bad:"nowhere"`
+	// How the connection is refused: a TLS alert and FIN, FIN alone, or RST.
+	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"close" bad:"drop"`
+}
+
+// NotTLS is what becomes of a connection that is not TLS.
+type NotTLS struct {
+	Mapping
+	// How the connection is refused: FIN or RST. An alert is not possible, since the client could not read it.
+	Reject Choice[RejectWord, BareRejects] `yaml:"reject" required:"true" good:"reset" bad:"alert"`
+}
+
+// Route sends names to a pool, or refuses them. It has exactly one of `pool`, `split` and `reject`.
+type Route struct {
+	Mapping
+	// The name in logs and messages. Unique among routes.
+	Name Name `yaml:"name" required:"true" good:"api" bad:"\"\""`
+	// Names that the route is for: `api.example.com` (exactly), `*.example.com` (every name below it, however deep, and
+	// not example.com itself), `~regexp` (RE2, anchored with ^ and $) or `*` (any name). Case and one trailing dot
+	// do not matter.
+	Hosts []Text `yaml:"hosts" required:"true" min:"1" good:"[\"*.example.com\"]" bad:"[\"*example.com\"]"`
+	// Application protocols, any of which the client must offer. Absent: no condition.
+	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[acme-tls/1]" bad:"[\"\"]"`
+	// Networks that the client's address must be in, after any PROXY header. Absent: no condition.
+	Clients []Prefix `yaml:"clients" min:"1" max:"10000" good:"[192.0.2.0/24]" bad:"[192.0.2.1/24]"`
+	// Listeners that the connection must have come by. Absent: no condition.
+	Listeners []Name `yaml:"listeners" min:"1" max:"1000" good:"[public]" bad:"[nowhere]"`
+	// The pool that takes the connections.
+	Pool Name `yaml:"pool" good:"web" bad:"nowhere"`
+	// Pools that share the connections by weight.
+	Split []Share `yaml:"split" min:"1" max:"1000" good:"[{pool: web, weight: 9}, {pool: other}]" bad:"[{pool: web, weight: 0}]"`
+	// How connections are refused: a TLS alert and FIN, FIN alone, or RST.
+	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"reset" bad:"drop"`
+	// TLS ends here for these hosts, instead of passing through. Accepted and checked; this version does not terminate
+	// and refuses such a connection with an alert.
+	Terminate *Terminate `yaml:"terminate" bad:"true"`
+}
+
+// Share is one pool of a split.
+type Share struct {
+	Mapping
+	// The pool.
+	Pool Name `yaml:"pool" required:"true" good:"web" bad:"nowhere"`
+	// Its part of the sum of all weights. 0: none for now.
+	Weight Count `yaml:"weight" default:"1" min:"0" max:"65535" good:"90" bad:"90%"`
+}
+
+// Terminate is how TLS is spoken with clients whose connection ends here.
+type Terminate struct {
+	Mapping
+	// Certificates to choose from by server name.
+	Certificates []KeyPair `yaml:"certificates" required:"true" min:"1" max:"10000" bad:"[]"`
+	// Application protocols to offer, the preferred one first. Absent: none.
+	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[h2, http/1.1]" bad:"[\"\"]"`
+	// The oldest version to speak. Quoted, since it is text and not a number.
+	MinVersion Choice[uint16, TLSVersions] `yaml:"min_version" default:"\"1.2\"" good:"\"1.3\"" bad:"1.2"`
+}
+
+// KeyPair is a certificate and its private key.
+type KeyPair struct {
+	Mapping
+	// PEM file with the certificate, then its chain. A relative path is relative to this file.
+	Cert Path `yaml:"cert" required:"true" bad:"missing.crt"`
+	// PEM file with the private key, mode 0600. A relative path is relative to this file.
+	Key Path `yaml:"key" required:"true" bad:"missing.key"`
+}
+
+// RejectWord is a way to refuse a connection.
+type RejectWord uint8
+
+// The ways to refuse a connection; the zero RejectWord is none.
+const (
+	NoReject RejectWord = iota
+	Alert
+	Close
+	Reset
+)
+
+// Rejects are the spellings of [RejectWord].
+type Rejects struct{}
+
+// Options implements the choices of a [Choice].
+func (Rejects) Options() []Option[RejectWord] {
+	return []Option[RejectWord]{{"alert", Alert}, {"close", Close}, {"reset", Reset}}
+}
+
+// BareRejects are the spellings of [RejectWord] where no TLS is spoken.
+type BareRejects struct{}
+
+// Options implements the choices of a [Choice].
+func (BareRejects) Options() []Option[RejectWord] {
+	return []Option[RejectWord]{{"close", Close}, {"reset", Reset}}
+}
+
+// Hint explains why an alert is not among them.
+func (BareRejects) Hint(word string) string {
+	if word == "alert" {
+		return "a client that does not speak TLS cannot read an alert: use close or reset"
+	}
+	return ""
+}
+
+// Levels are the spellings of the log levels.
+type Levels struct{}
+
+// Options implements the choices of a [Choice].
+func (Levels) Options() []Option[slog.Level] {
+	return []Option[slog.Level]{
+		{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warn", slog.LevelWarn}, {"error", slog.LevelError},
+	}
+}
+
+// Formats are the log formats.
+type Formats struct{}
+
+// Options implements the choices of a [Choice].
+func (Formats) Options() []Option[string] {
+	return []Option[string]{{"json", "json"}, {"text", "text"}}
+}
+
+// TLSVersions are the versions that may be spoken.
+type TLSVersions struct{}
+
+// Options implements the choices of a [Choice].
+func (TLSVersions) Options() []Option[uint16] {
+	return []Option[uint16]{{"1.2", tls.VersionTLS12}, {"1.3", tls.VersionTLS13}}
+}
+
+// Hint explains why older versions are not among them.
+func (TLSVersions) Hint(word string) string {
+	if word == "1.0" || word == "1.1" {
+		return "TLS 1.0 and 1.1 are broken (RFC 8996): use 1.2 or 1.3"
+	}
+	return ""
+}

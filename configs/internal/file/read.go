@@ -1,0 +1,164 @@
+package file
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// MaxSize is the largest file that is read, in bytes: ten times what 100 000 routes need, and small enough that a
+// mistaken path (a disk image, a log) costs no memory worth mentioning.
+const MaxSize = 64 << 20
+
+// Mistake is one thing that is wrong, and where.
+type Mistake struct {
+	At
+	Msg  string
+	Hint string // "" where there is nothing to suggest
+}
+
+// Read reads a file strictly. It returns every mistake that it can see at once; the File holds what could be
+// read and is nil when the bytes are not one YAML mapping.
+func Read(data []byte) (*File, []Mistake) {
+	if m := checkBytes(data); m != nil {
+		return nil, m
+	}
+	root, m := parse(data)
+	if m != nil {
+		return nil, []Mistake{*m}
+	}
+	d := &decoder{}
+	f := new(File)
+	d.value(reflect.ValueOf(f).Elem(), root, root, nil)
+	return f, d.mistakes
+}
+
+// checkBytes refuses what is not plain UTF-8 text, so that YAML and this package count lines and columns alike: the
+// YAML library would read UTF-16 too, and break lines at U+0085, U+2028, U+2029 and a lone carriage return.
+func checkBytes(data []byte) []Mistake {
+	if len(data) > MaxSize {
+		return []Mistake{{At{1, 1}, fmt.Sprintf("the file is larger than %d MiB", MaxSize>>20), "is this the right file?"}}
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return []Mistake{{At{1, 1}, "the file is UTF-16", "save it as UTF-8"}}
+	}
+	at := At{1, 1}
+	for i := 0; i < len(data); {
+		c := data[i]
+		if c >= ' ' && c < 0x7f || c == '\t' {
+			at.Col++
+			i++
+			continue
+		}
+		if c == '\n' {
+			at = At{at.Line + 1, 1}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(data[i:])
+		if msg, hint := badRune(r, n, i, data); msg != "" {
+			return []Mistake{{at, msg, hint}}
+		}
+		if i > 0 || r != '\ufeff' { // YAML does not count the byte order mark as a column either
+			at.Col++
+		}
+		i += n
+	}
+	return nil
+}
+
+// badRune says what is wrong with the rune r of n bytes at data[i], if anything.
+func badRune(r rune, n, i int, data []byte) (msg, hint string) {
+	switch {
+	case r == utf8.RuneError && n == 1:
+		return fmt.Sprintf("the byte 0x%02x is not UTF-8", data[i]), "save the file as UTF-8"
+	case r == 0:
+		return "a NUL byte", "is this a text file, saved as UTF-8?"
+	case r == '\r' && (i+1 == len(data) || data[i+1] != '\n'):
+		return "a carriage return without a line feed", "end lines with a line feed"
+	case r == '\r':
+		return "", ""
+	case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029':
+		return fmt.Sprintf("the control character U+%04X", r), "remove it, or write it as an escape in double quotes"
+	case r == '\ufeff' && i > 0:
+		return "a byte order mark inside the file", "remove it"
+	case r == 0xfffe || r == 0xffff:
+		return fmt.Sprintf("the code point U+%04X, which is no character", r), "remove it"
+	}
+	return "", ""
+}
+
+// parse returns the root node of the one document in data.
+func parse(data []byte) (*yaml.Node, *Mistake) {
+	l, err := yaml.NewLoader(bytes.NewReader(data))
+	if err != nil {
+		return nil, yamlMistake(err, data)
+	}
+	var doc, next yaml.Node
+	if err := l.Load(&doc); errors.Is(err, io.EOF) {
+		return nil, &Mistake{At{1, 1}, "the file is empty", `a file needs at least "listeners"`}
+	} else if err != nil {
+		return nil, yamlMistake(err, data)
+	}
+	if err := l.Load(&next); err == nil {
+		return nil, &Mistake{place(&next), "a second document", `a file is one document: remove "---"`}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, yamlMistake(err, data)
+	}
+	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+		return doc.Content[0], nil
+	}
+	return &doc, nil
+}
+
+// yamlMistake gives an error of the YAML library the form of ours.
+func yamlMistake(err error, data []byte) *Mistake {
+	var all *yaml.LoadErrors
+	if errors.As(err, &all) && len(all.Errors) > 0 {
+		err = all.Errors[0]
+	}
+	var e *yaml.LoadError
+	if !errors.As(err, &e) {
+		return &Mistake{At{1, 1}, "not YAML: " + err.Error(), ""}
+	}
+	msg := e.Message
+	if e.ContextMsg != "" {
+		msg = e.ContextMsg + ": " + msg
+		if e.ContextMark.Line > 0 && e.ContextMark.Line != e.Mark.Line {
+			msg = fmt.Sprintf("%s of line %d: %s", e.ContextMsg, e.ContextMark.Line, e.Message)
+		}
+	}
+	at := At{int32(max(e.Mark.Line, 1)), int32(max(e.Mark.Column, 1))}
+	return &Mistake{at, "not YAML: " + msg, yamlHint(e, at, data)}
+}
+
+// yamlHint suggests what is usually behind a message of the YAML library.
+func yamlHint(e *yaml.LoadError, at At, data []byte) string {
+	lines := bytes.SplitN(data, []byte("\n"), int(at.Line)+1)
+	line := ""
+	if int(at.Line) <= len(lines) {
+		line = string(lines[at.Line-1])
+	}
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	switch {
+	case strings.Contains(indent, "\t"), strings.Contains(e.Message, "tab character"):
+		return "indent with spaces: YAML allows no tabs there"
+	case strings.Contains(e.Message, "cannot start any token"):
+		return "put the value in quotes"
+	case strings.Contains(e.Message, "mapping values are not allowed"):
+		return `check the indentation; a value with ": " in it needs quotes`
+	case strings.Contains(e.Message, "unknown anchor"):
+		return `a value that starts with "*" needs quotes`
+	case strings.Contains(e.Message, "end of stream"):
+		return "is a closing quote or bracket missing?"
+	case strings.Contains(e.Message, "did not find expected"):
+		return "check the indentation, and for a missing quote, comma or bracket"
+	}
+	return ""
+}

@@ -1,0 +1,340 @@
+package file
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Text is a text that is not empty.
+type Text struct {
+	At
+	V string
+}
+
+func (t *Text) decode(d *decoder, n *yaml.Node, _ *key) {
+	if s, ok := d.text(n); ok {
+		t.At, t.V = place(n), s
+	}
+}
+
+// text returns the text of a node; a number or a truth value is none unless it is quoted.
+func (d *decoder) text(n *yaml.Node) (string, bool) {
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		d.add(place(n), "", "%s must be text, not %s", d.here(), describe(n))
+	case n.Tag != "!!str":
+		d.add(place(n), fmt.Sprintf("write it in quotes: %q", n.Value), "%s must be text, not %s", d.here(), describe(n))
+	case n.Value == "":
+		d.add(place(n), "", "%s is empty", d.here())
+	default:
+		return n.Value, true
+	}
+	return "", false
+}
+
+// parsed reads the text of a node with f, which answers with what is wrong and a hint.
+func parsed[T any](d *decoder, n *yaml.Node, f func(string) (T, string, string)) (v T, ok bool) {
+	s, ok := d.text(n)
+	if !ok {
+		return v, false
+	}
+	v, msg, hint := f(s)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return v, false
+	}
+	return v, true
+}
+
+// Name is the name of a listener, route or pool. It becomes a metric label, so its letters are few.
+type Name struct {
+	At
+	V string
+}
+
+func (t *Name) decode(d *decoder, n *yaml.Node, _ *key) {
+	if v, ok := parsed(d, n, parseName); ok {
+		t.At, t.V = place(n), v
+	}
+}
+
+func parseName(s string) (name, msg, hint string) {
+	const longest = 64
+	if len(s) > longest {
+		return "", fmt.Sprintf("a name has at most %d characters, not %d", longest, len(s)), ""
+	}
+	clean := strings.Map(func(r rune) rune {
+		if r < 0x80 && strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", r) {
+			return r
+		}
+		return '-'
+	}, s)
+	if clean != s {
+		return "", quote(s) + " is no name: letters, digits, \"_\", \".\" and \"-\" are allowed", didYouMean(clean)
+	}
+	return s, "", ""
+}
+
+// Protocol is an application protocol as ALPN names it (RFC 7301 §3.1).
+type Protocol struct {
+	At
+	V string
+}
+
+func (t *Protocol) decode(d *decoder, n *yaml.Node, _ *key) {
+	v, ok := parsed(d, n, func(s string) (string, string, string) {
+		if len(s) > 255 {
+			return "", fmt.Sprintf("a protocol has at most 255 bytes, not %d", len(s)), ""
+		}
+		return s, "", ""
+	})
+	if ok {
+		t.At, t.V = place(n), v
+	}
+}
+
+// Path is the path of a file, as written.
+type Path struct {
+	At
+	V string
+}
+
+func (t *Path) decode(d *decoder, n *yaml.Node, _ *key) {
+	v, ok := parsed(d, n, func(s string) (string, string, string) {
+		if strings.ContainsRune(s, 0) {
+			return "", "a path cannot hold a NUL byte", ""
+		}
+		return s, "", ""
+	})
+	if ok {
+		t.At, t.V = place(n), v
+	}
+}
+
+// Flag is true or false.
+type Flag struct {
+	At
+	V bool
+}
+
+func (t *Flag) decode(d *decoder, n *yaml.Node, _ *key) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "true":
+		t.At, t.V = place(n), true
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "false":
+		t.At, t.V = place(n), false
+	default:
+		d.add(place(n), flagHint(n), "%s must be true or false, not %s", d.here(), describe(n))
+	}
+}
+
+func flagHint(n *yaml.Node) string {
+	switch strings.ToLower(n.Value) {
+	case "true", "yes", "on", "y", "1":
+		return "write true"
+	case "false", "no", "off", "n", "0":
+		return "write false"
+	}
+	return ""
+}
+
+// Count is a whole number.
+type Count struct {
+	At
+	V int
+}
+
+func (t *Count) decode(d *decoder, n *yaml.Node, k *key) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
+		d.add(place(n), countHint(n), "%s must be a whole number, not %s", d.here(), describe(n))
+		return
+	}
+	v, msg, hint := parseCount(n.Value)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return
+	}
+	if d.inRange(n, k, v) {
+		t.At, t.V = place(n), int(v)
+	}
+}
+
+func (*Count) measure(s string) (int64, string, string) { return parseCount(s) }
+
+// parseCount reads decimal digits only: 0x10 and 010 mean different things to different people.
+func parseCount(s string) (v int64, msg, hint string) {
+	digits := strings.TrimPrefix(s, "-")
+	v, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || len(digits) > 1 && digits[0] == '0' || strings.HasPrefix(s, "+") {
+		return 0, quote(s) + " is not a decimal number", ""
+	}
+	return v, "", ""
+}
+
+func countHint(n *yaml.Node) string {
+	s := strings.ToLower(n.Value)
+	if _, msg, _ := parseCount(s); n.Tag == "!!str" && s != "" && msg == "" {
+		return "write it without quotes: " + s
+	}
+	for suffix, zeros := range map[string]string{"k": "000", "m": "000000"} {
+		if digits, ok := strings.CutSuffix(s, suffix); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
+			return "write " + digits + zeros
+		}
+	}
+	return ""
+}
+
+// inRange notes a mistake if v is outside of the key's range.
+func (d *decoder) inRange(n *yaml.Node, k *key, v int64) bool {
+	if k == nil || k.within(v) {
+		return true
+	}
+	d.add(place(n), "", "%s: %s is out of range: it takes %s", d.here(), n.Value, k.limits())
+	return false
+}
+
+// Duration is a length of time.
+type Duration struct {
+	At
+	V time.Duration
+}
+
+func (t *Duration) decode(d *decoder, n *yaml.Node, k *key) {
+	if n.Kind != yaml.ScalarNode {
+		d.add(place(n), "for example 5s", "%s must be a duration, not %s", d.here(), describe(n))
+		return
+	}
+	v, msg, hint := t.measure(n.Value)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return
+	}
+	if d.inRange(n, k, v) {
+		t.At, t.V = place(n), time.Duration(v)
+	}
+}
+
+func (*Duration) measure(s string) (v int64, msg, hint string) {
+	dur, err := time.ParseDuration(s)
+	switch bare, unit := splitUnit(s); {
+	case err == nil && s == "0":
+		return 0, `"0" has no unit`, didYouMean("0s")
+	case err == nil:
+		return int64(dur), "", ""
+	case bare != "" && unit == "":
+		return 0, quote(s) + " has no unit", didYouMean(bare + "s")
+	case bare != "" && (unit == "d" || unit == "day" || unit == "days"):
+		return 0, quote(s) + ": there is no unit for days", hoursHint(bare)
+	case bare != "" && strings.Trim(unit, "abcdefghijklmnopqrstuvwxyz") == "":
+		if near := timeUnit(unit); near != "" {
+			return 0, quote(s) + " has an unknown unit", didYouMean(bare + near)
+		}
+	}
+	return 0, quote(s) + " is no duration", "units are ms, s, m and h: 500ms, 5s, 1m30s"
+}
+
+// hoursHint turns whole days into hours.
+func hoursHint(days string) string {
+	n, err := strconv.Atoi(days)
+	if err != nil || n > math.MaxInt32 {
+		return "use hours"
+	}
+	return didYouMean(strconv.Itoa(n*24) + "h")
+}
+
+// timeUnit is the unit that a longer word for it stands for.
+func timeUnit(word string) string {
+	switch {
+	case strings.HasPrefix(word, "sec"):
+		return "s"
+	case strings.HasPrefix(word, "min"):
+		return "m"
+	case strings.HasPrefix(word, "hour"), strings.HasPrefix(word, "hr"):
+		return "h"
+	case strings.HasPrefix(word, "milli"), strings.HasPrefix(word, "msec"):
+		return "ms"
+	}
+	return ""
+}
+
+// splitUnit splits "5 KiB" into "5" and "KiB"; number is "" if s does not start with one.
+func splitUnit(s string) (number, unit string) {
+	i := len(s) - len(strings.TrimLeft(s, "0123456789."))
+	return s[:i], strings.TrimSpace(s[i:])
+}
+
+// Size is a number of bytes.
+type Size struct {
+	At
+	V int
+}
+
+func (t *Size) decode(d *decoder, n *yaml.Node, k *key) {
+	if n.Kind != yaml.ScalarNode {
+		d.add(place(n), "for example 64KiB", "%s must be a size, not %s", d.here(), describe(n))
+		return
+	}
+	v, msg, hint := t.measure(n.Value)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return
+	}
+	if d.inRange(n, k, v) {
+		t.At, t.V = place(n), int(v)
+	}
+}
+
+func (*Size) measure(s string) (v int64, msg, hint string) {
+	shift := map[string]uint{"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}
+	number, unit := splitUnit(s)
+	n, err := strconv.ParseInt(number, 10, 64)
+	up, ok := shift[unit]
+	switch {
+	case err == nil && ok && n <= math.MaxInt64>>up && !strings.Contains(s, " "):
+		return n << up, "", ""
+	case err == nil && unit == "":
+		return 0, quote(s) + " has no unit", didYouMean(number + "B")
+	case err == nil && unit != "" && strings.ContainsAny(unit[:1], "kKmMgGbB"):
+		binary := map[byte]string{'K': "KiB", 'M': "MiB", 'G': "GiB", 'B': "B"}[strings.ToUpper(unit)[0]]
+		return 0, quote(s) + " is no size", didYouMean(number + binary)
+	}
+	return 0, quote(s) + " is no size", "units are B, KiB and MiB: 64KiB"
+}
+
+// Percent is a part of a hundred.
+type Percent struct {
+	At
+	V int
+}
+
+func (t *Percent) decode(d *decoder, n *yaml.Node, k *key) {
+	if n.Kind != yaml.ScalarNode {
+		d.add(place(n), "for example 50%", "%s must be a percentage, not %s", d.here(), describe(n))
+		return
+	}
+	v, msg, hint := t.measure(n.Value)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return
+	}
+	if d.inRange(n, k, v) {
+		t.At, t.V = place(n), int(v)
+	}
+}
+
+func (*Percent) measure(s string) (v int64, msg, hint string) {
+	number, ok := strings.CutSuffix(s, "%")
+	n, err := strconv.Atoi(number)
+	switch {
+	case err == nil && ok:
+		return int64(n), "", ""
+	case err == nil:
+		return 0, quote(s) + " has no percent sign", didYouMean(number + "%")
+	}
+	return 0, quote(s) + " is no percentage", "write a whole number and a percent sign: 50%"
+}

@@ -1,0 +1,141 @@
+package configs
+
+import (
+	"fmt"
+
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+func (c *checker) routes(f *file.File, n *names) []route.Route {
+	all := make([]route.Route, len(f.Routes))
+	for i := range f.Routes {
+		all[i] = c.oneRoute(i, &f.Routes[i], n)
+	}
+	c.conflicts(f, all)
+	return all
+}
+
+func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
+	cfg := route.Route{Name: r.Name.V, Index: i, Clients: prefixes(r.Clients), ALPN: protocols(r.ALPN)}
+	cfg.Hosts = make([]string, len(r.Hosts))
+	for j, h := range r.Hosts {
+		cfg.Hosts[j] = h.V
+	}
+	for _, l := range r.Listeners {
+		c.listener(n, l)
+		cfg.Listeners = append(cfg.Listeners, l.V)
+	}
+	cfg.Action = c.routeAction(r, n)
+	if t := r.Terminate; t != nil {
+		if r.Has("reject") {
+			c.errorf(t, "remove one of them", "route %q has both terminate and reject", r.Name.V)
+		}
+		c.warnf(t, "", "route %q: this version does not terminate TLS; connections for its hosts are refused with an alert", r.Name.V)
+		cfg.Terminate = c.terminate(t)
+	}
+	return cfg
+}
+
+// routeAction reads pool, split and reject, of which a route has exactly one.
+func (c *checker) routeAction(r *file.Route, n *names) route.Action {
+	c.pool(n, r.Pool)
+	var said []string
+	for _, key := range []string{"pool", "split", "reject"} {
+		if r.Has(key) {
+			said = append(said, key)
+		}
+	}
+	switch {
+	case len(said) > 1:
+		c.errorf(r, "remove all but one", "route %q has both %s and %s", r.Name.V, said[0], said[1])
+	case len(said) == 0:
+		c.errorf(r, "for example `pool: "+anyName(n.pools)+"`", "route %q needs one of pool, split and reject", r.Name.V)
+	case r.Has("pool"):
+		return route.Action{Targets: []route.Target{{Pool: r.Pool.V, Weight: 1}}}
+	case r.Has("split"):
+		return c.split(r, n)
+	}
+	return route.Action{Reject: reject(r.Reject.V)}
+}
+
+// split keeps the shares in file order, without those of weight 0.
+func (c *checker) split(r *file.Route, n *names) (a route.Action) {
+	seen := map[string]bool{}
+	for i := range r.Split {
+		s := &r.Split[i]
+		c.pool(n, s.Pool)
+		if s.Pool.IsSet() && seen[s.Pool.V] {
+			c.errorf(s.Pool, "add its weights", "route %q: pool %q is in the split twice", r.Name.V, s.Pool.V)
+		}
+		seen[s.Pool.V] = true
+		if s.Weight.V > 0 {
+			a.Targets = append(a.Targets, route.Target{Pool: s.Pool.V, Weight: s.Weight.V})
+		}
+	}
+	if len(a.Targets) == 0 && len(r.Split) > 0 {
+		c.errorf(r.Split[0], "give one pool a weight", "route %q: every weight of the split is 0", r.Name.V)
+	}
+	return a
+}
+
+// conflicts asks the table itself what is wrong with the hosts, and with routes beside each other. What is wrong with
+// other keys was said before, with the place of the value.
+func (c *checker) conflicts(f *file.File, routes []route.Route) {
+	sound := len(c.mistakes) == 0
+	set := &route.Set{Routes: routes}
+	for i := range f.Listeners {
+		set.Listeners = append(set.Listeners, route.Listener{Name: f.Listeners[i].Name.V})
+	}
+	for i := range f.Pools {
+		set.Pools = append(set.Pools, f.Pools[i].Name.V)
+	}
+	for _, x := range route.Check(set) {
+		if x.Route < 0 || !sound && x.Host < 0 {
+			continue
+		}
+		r := &f.Routes[x.Route]
+		if x.Host < 0 {
+			c.errorf(r, "", "%s", x.Msg)
+		} else if h := r.Hosts[x.Host]; h.IsSet() {
+			c.errorf(h, conflictHint(f, &x), "%s", x.Msg)
+		}
+	}
+}
+
+// conflictHint says where the other route is.
+func conflictHint(f *file.File, x *route.Conflict) string {
+	if x.Other < 0 || x.Other == x.Route {
+		return ""
+	}
+	other := &f.Routes[x.Other]
+	at := other.Place()
+	if x.OtherHost >= 0 && x.OtherHost < len(other.Hosts) {
+		at = other.Hosts[x.OtherHost].At
+	}
+	return fmt.Sprintf("the other one is on line %d", at.Line)
+}
+
+func protocols(list []file.Protocol) []string {
+	var all []string
+	for _, p := range list {
+		if p.IsSet() {
+			all = append(all, p.V)
+		}
+	}
+	return all
+}
+
+// anyName returns a name to show in an example: the first in the order of the alphabet.
+func anyName(all map[string]file.At) string {
+	best := ""
+	for name := range all {
+		if best == "" || name < best {
+			best = name
+		}
+	}
+	if best == "" {
+		return "web"
+	}
+	return best
+}

@@ -1,0 +1,173 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+)
+
+// Terminate says how TLS is spoken with clients whose connection ends here. It is what [route.Route] carries in
+// Terminate, as a pointer, and is not changed after loading.
+type Terminate struct {
+	Certificates []tls.Certificate // to choose from by server name; Leaf is set
+	ALPN         []string          // the preferred first; empty: none
+	MinVersion   uint16            // tls.VersionTLS12 or tls.VersionTLS13
+}
+
+func (c *checker) terminate(t *file.Terminate) *Terminate {
+	x := &Terminate{ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V}
+	for i := range t.Certificates {
+		p := &t.Certificates[i]
+		if cert := c.keyPair(p.Cert, p.Key); cert != nil {
+			x.Certificates = append(x.Certificates, *cert)
+		}
+	}
+	return x
+}
+
+func (c *checker) backendTLS(name string, t *file.BackendTLS) *BackendTLS {
+	x := &BackendTLS{SNI: c.serverName(t.SNI), Verify: t.Verify.V, ALPN: protocols(t.ALPN)}
+	if t.CA.IsSet() {
+		x.CA = c.authorities(t.CA)
+	}
+	if t.Has("ca") && !t.Verify.V {
+		c.errorf(t, "remove one of them", "pool %q: tls has a ca to trust, and verify: false", name)
+	}
+	if t.Has("cert") != t.Has("key") {
+		c.errorf(t, "", "pool %q: tls needs cert and key together", name)
+	} else if t.Has("cert") {
+		x.Certificate = c.keyPair(t.Cert, t.Key)
+	}
+	return x
+}
+
+// authorities reads a file of certificates to trust. A file that is missing or holds none is a mistake: to go on without it
+// would be to trust somebody else.
+func (c *checker) authorities(p file.Path) *x509.CertPool {
+	data, ok := c.readFile("ca", p)
+	if !ok {
+		return nil
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(data) {
+		c.errorf(p, "it must be PEM, with BEGIN CERTIFICATE", "ca: %s holds no certificate", p.V)
+		return nil
+	}
+	return authorities
+}
+
+// keyPair reads a certificate and its key, which must belong together. It returns nil if something is wrong.
+func (c *checker) keyPair(cert, key file.Path) *tls.Certificate {
+	certData, certOK := c.readFile("cert", cert)
+	keyData, keyOK := c.readFile("key", key)
+	if keyOK {
+		c.keyMode(key)
+	}
+	if !certOK || !keyOK {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(certData, keyData)
+	if err == nil {
+		return &pair
+	}
+	c.pairError(cert, key, certData, keyData, err)
+	return nil
+}
+
+// pairError points at the file that is wrong. The error of crypto/tls is for a person, and never quotes the key.
+func (c *checker) pairError(cert, key file.Path, certData, keyData []byte, err error) {
+	why := strings.TrimPrefix(err.Error(), "tls: ")
+	switch certBlock, keyBlock := firstBlock(certData), firstBlock(keyData); {
+	case certBlock == "":
+		c.errorf(cert, "it must be PEM, with BEGIN CERTIFICATE", "cert: %s holds no certificate", cert.V)
+	case strings.HasSuffix(certBlock, "PRIVATE KEY") && keyBlock == "CERTIFICATE":
+		c.errorf(cert, "swap cert and key", "cert: %s holds a private key", cert.V)
+	case keyBlock == "":
+		c.errorf(key, "it must be PEM, with BEGIN PRIVATE KEY", "key: %s holds no private key", key.V)
+	case keyBlock == "ENCRYPTED PRIVATE KEY":
+		c.errorf(key, "decrypt it: openssl pkey -in KEY -out PLAIN", "key: %s is encrypted with a passphrase", key.V)
+	case strings.Contains(why, "does not match"):
+		c.errorf(key, "", "key: %s does not belong to the certificate %s", key.V, cert.V)
+	default:
+		c.errorf(cert, "", "%s and %s are no usable pair: %s", cert.V, key.V, why)
+	}
+}
+
+// firstBlock returns the type of the first PEM block that is no parameter block; "" if there is none.
+func firstBlock(data []byte) string {
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			return ""
+		}
+		if !strings.HasSuffix(block.Type, "PARAMETERS") {
+			return block.Type
+		}
+		data = rest
+	}
+}
+
+// keyMode looks at who may touch a key. That others may change it is a mistake: they could replace the key. That others
+// may read it is a warning and not a mistake, because a key that is mounted read-only into a container or comes out of a
+// read-only store often has mode 0444, and whoever starts the process cannot change that.
+func (c *checker) keyMode(key file.Path) {
+	info, err := os.Stat(c.path(key.V))
+	if err != nil {
+		return // it was readable a moment ago: reading reports what is wrong
+	}
+	switch mode := info.Mode().Perm(); {
+	case mode&0o022 != 0:
+		c.errorf(key, "chmod 600 "+key.V, "key: %s may be changed by others (mode %04o)", key.V, mode)
+	case mode&0o044 != 0:
+		c.warnf(key, "chmod 600 "+key.V, "key: %s may be read by others (mode %04o)", key.V, mode)
+	}
+}
+
+// readFile reads a file that a key of the configuration names.
+func (c *checker) readFile(key string, p file.Path) ([]byte, bool) {
+	if !p.IsSet() {
+		return nil, false // missing or wrong, and said so
+	}
+	data, err := readBounded(c.path(p.V))
+	if err == nil {
+		return data, true
+	}
+	hint := ""
+	if errors.Is(err, fs.ErrNotExist) && c.path(p.V) != p.V {
+		hint = "relative paths start at " + c.dir
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	c.errorf(p, hint, "%s: %s: %v", key, p.V, err)
+	return nil, false
+}
+
+// maxPEM is the largest file of certificates or keys; the bundle of all public authorities has 0.25 MiB.
+const maxPEM = 8 << 20
+
+func readBounded(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	if info.Size() > maxPEM {
+		return nil, errors.New("larger than 8 MiB")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPEM))
+}
