@@ -52,11 +52,10 @@ type Loop struct {
 	base    time.Time
 	now     int64  // nanoseconds since base
 	wheel   wheel  // in ticks since base
-	armed   uint32 // tick the timerfd fires at; never if it does not
+	armed   uint64 // tick the timerfd fires at; never if it does not
 	closing bool
 
-	posted  atomic.Pointer[task]
-	stopped atomic.Bool
+	posted atomic.Pointer[task]
 }
 
 // task is one posted function; the list is last in, first out until the loop turns it round.
@@ -124,10 +123,13 @@ func (l *Loop) Close() {
 // Watch registers a connection's descriptor under token: edge-triggered, for everything, until it is closed.
 func (l *Loop) Watch(fd int, token uint64) syscall.Errno { return sys.Watch(l.ep, fd, token) }
 
-// WatchReadable registers a listening socket under token.
-func (l *Loop) WatchReadable(fd int, token uint64) syscall.Errno {
-	return sys.WatchReadable(l.ep, fd, token)
+// WatchListener registers a listening socket under token: level-triggered, until it is closed or taken out.
+func (l *Loop) WatchListener(fd int, token uint64) syscall.Errno {
+	return sys.WatchListener(l.ep, fd, token)
 }
+
+// Unwatch takes fd out.
+func (l *Loop) Unwatch(fd int) { sys.Unwatch(l.ep, fd) }
 
 // Now is the time of the present turn in nanoseconds on the loop's own monotonic clock.
 func (l *Loop) Now() int64 { return l.now }
@@ -137,7 +139,7 @@ func (l *Loop) Base() time.Time { return l.base }
 
 // Set makes t fire once, at the first tick at or after d nanoseconds from now, instead of whenever it was set to.
 func (l *Loop) Set(t *Timer, d int64) {
-	l.wheel.set(t, uint32((l.now+d+Tick-1)/Tick))
+	l.wheel.set(t, uint64((l.now+d+Tick-1)/Tick))
 	if t.due < l.armed {
 		l.armed = 0 // wait arms the timerfd anew
 	}
@@ -237,13 +239,13 @@ func (l *Loop) runPosted() {
 }
 
 func (l *Loop) fireTimers() {
-	to := uint32(l.now / Tick)
+	to := uint64(l.now / Tick)
 	for l.wheel.now < to {
 		l.advance(to)
 	}
 }
 
-func (l *Loop) advance(to uint32) {
+func (l *Loop) advance(to uint64) {
 	defer l.recover()
 	l.wheel.advance(to, l.handler.Timer)
 }

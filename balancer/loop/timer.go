@@ -9,7 +9,7 @@ const Tick = 10_000_000
 // that set it; setting and stopping cost a few nanoseconds and no allocation.
 type Timer struct {
 	next, prev *Timer
-	due        uint32 // tick
+	due        uint64 // tick
 	slot       uint16 // where it hangs in the wheel, plus one; 0: not set
 	Token      uint64 // for the owner: whose timer this is
 }
@@ -29,16 +29,16 @@ const (
 
 // wheel keeps timers by their tick. never is its idea of "no timer".
 type wheel struct {
-	now   uint32 // every timer due at or before now has fired
+	now   uint64 // every timer due at or before now has fired
 	count int
 	head  [slots]*Timer
 	used  [slots/64 + 1]uint64 // bit per slot that may hold timers
 }
 
-const never = ^uint32(0)
+const never = ^uint64(0)
 
 // set hangs t into the wheel, due at tick due; a tick that is past fires at the next one.
-func (w *wheel) set(t *Timer, due uint32) {
+func (w *wheel) set(t *Timer, due uint64) {
 	w.stop(t)
 	due = max(due, w.now+1)
 	if due-w.now > maxAhead {
@@ -86,7 +86,7 @@ func (w *wheel) unhang(t *Timer) {
 }
 
 // slotFor is the slot of the finest level that reaches to due.
-func (w *wheel) slotFor(due uint32) int {
+func (w *wheel) slotFor(due uint64) int {
 	if due>>level0Bits == w.now>>level0Bits {
 		return int(due & (1<<level0Bits - 1))
 	}
@@ -101,7 +101,7 @@ func (w *wheel) slotFor(due uint32) int {
 }
 
 // advance moves the wheel to tick to and calls fire for every timer that is due; fire may set and stop timers.
-func (w *wheel) advance(to uint32, fire func(*Timer)) {
+func (w *wheel) advance(to uint64, fire func(*Timer)) {
 	for w.now < to {
 		next := w.next()
 		if next > to {
@@ -132,11 +132,11 @@ func (w *wheel) cascade() {
 }
 
 // next is the first tick after now at which something is to be done: a timer fires, or a coarse slot is spread.
-func (w *wheel) next() uint32 {
+func (w *wheel) next() uint64 {
 	if w.count == 0 {
 		return never
 	}
-	first := uint32(never)
+	first := uint64(never)
 	shift, base := uint(0), 0
 	for l := range levels {
 		n := levelBits
@@ -152,17 +152,17 @@ func (w *wheel) next() uint32 {
 }
 
 // nextInLevel is the tick at which the next used slot of a level of 1<<n slots begins.
-func (w *wheel) nextInLevel(base, n int, shift uint) (uint32, bool) {
-	mask := uint32(1)<<n - 1
+func (w *wheel) nextInLevel(base, n int, shift uint) (uint64, bool) {
+	mask := uint64(1)<<n - 1
 	here := w.now >> shift & mask
-	for i := uint32(1); i <= mask+1; {
+	for i := uint64(1); i <= mask+1; {
 		s := base + int((here+i)&mask)
 		word := w.used[s/64] >> (s % 64)
 		if word == 0 { // on to the next word, or to the end of the level if that comes first
-			i += min(uint32(64-s%64), mask+1-(here+i)&mask)
+			i += min(uint64(64-s%64), mask+1-(here+i)&mask)
 			continue
 		}
-		skip := uint32(bits.TrailingZeros64(word))
+		skip := uint64(bits.TrailingZeros64(word))
 		if skip == 0 {
 			return (w.now>>shift + i) << shift, true
 		}

@@ -10,22 +10,22 @@ import (
 func TestWheelFiresEachTimerAtItsTick(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		w := &wheel{now: uint32(r.IntN(1 << 20))}
+		w := &wheel{now: uint64(r.IntN(1 << 20))}
 		timers := make([]Timer, 200)
-		due := map[*Timer]uint32{}
+		due := map[*Timer]uint64{}
 		for step := range 3000 {
 			tm := &timers[r.IntN(len(timers))]
 			switch r.IntN(4) {
 			case 0, 1:
-				ahead := uint32(1) << r.IntN(22)
-				at := w.now + 1 + r.Uint32N(ahead)
+				ahead := uint64(1) << r.IntN(22)
+				at := w.now + 1 + r.Uint64N(ahead)
 				w.set(tm, at)
 				due[tm] = at
 			case 2:
 				w.stop(tm)
 				delete(due, tm)
 			case 3:
-				to := w.now + r.Uint32N(uint32(1)<<r.IntN(16))
+				to := w.now + r.Uint64N(uint64(1)<<r.IntN(16))
 				w.advance(to, func(f *Timer) {
 					if want, ok := due[f]; !ok || want != w.now {
 						t.Fatalf("seed %d step %d: fired at %d, want %d (set: %v)", seed, step, w.now, want, ok)
@@ -41,7 +41,7 @@ func TestWheelFiresEachTimerAtItsTick(t *testing.T) {
 			if w.count != len(due) {
 				t.Fatalf("seed %d step %d: wheel counts %d timers, %d are set", seed, step, w.count, len(due))
 			}
-			earliest := uint32(never)
+			earliest := uint64(never)
 			for _, at := range due {
 				earliest = min(earliest, at)
 			}
@@ -56,7 +56,7 @@ func TestWheelTimerInThePastFiresAtTheNextTick(t *testing.T) {
 	w := &wheel{now: 1000}
 	var tm Timer
 	w.set(&tm, 3)
-	var fired uint32
+	var fired uint64
 	w.advance(1001, func(*Timer) { fired = w.now })
 	if fired != 1001 {
 		t.Errorf("fired at %d, want 1001", fired)
@@ -67,12 +67,12 @@ func TestWheelTimerMayBeSetAgainWhileItFires(t *testing.T) {
 	w := &wheel{}
 	var tm Timer
 	w.set(&tm, 10)
-	var at []uint32
+	var at []uint64
 	w.advance(100, func(f *Timer) {
 		at = append(at, w.now)
 		w.set(f, w.now+30)
 	})
-	if want := []uint32{10, 40, 70, 100}; len(at) != 4 || at[0] != want[0] || at[3] != want[3] {
+	if want := []uint64{10, 40, 70, 100}; len(at) != 4 || at[0] != want[0] || at[3] != want[3] {
 		t.Errorf("fired at %v, want %v", at, want)
 	}
 }

@@ -45,9 +45,21 @@ func Watch(ep, fd int, token uint64) syscall.Errno {
 	return epollAdd(ep, fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|edge, token)
 }
 
-// WatchReadable registers a listening socket, a timer or an event counter: edge-triggered, readable only.
+// WatchReadable registers a timer or an event counter: edge-triggered, readable only.
 func WatchReadable(ep, fd int, token uint64) syscall.Errno {
 	return epollAdd(ep, fd, unix.EPOLLIN|edge, token)
+}
+
+// WatchListener registers a listening socket: level-triggered, so that a loop which has taken some connections
+// need not ask for one more only to learn that there is none.
+func WatchListener(ep, fd int, token uint64) syscall.Errno {
+	return epollAdd(ep, fd, unix.EPOLLIN, token)
+}
+
+// Unwatch takes fd out.
+func Unwatch(ep, fd int) {
+	var none Event // kernels before 2.6.9 wanted a pointer; it is ignored
+	syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), unix.EPOLL_CTL_DEL, uintptr(fd), uintptr(unsafe.Pointer(&none)), 0, 0)
 }
 
 // edge is EPOLLET, which unix has as a negative number.

@@ -180,3 +180,10 @@ func LastAck(fd int) (ms uint32, ok bool) {
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
 	return info.Last_ack_recv, e == 0
 }
+
+// OpenSpare opens a descriptor that stands for nothing: closing it makes room to accept, and so to refuse, one
+// more connection when the process has run out of descriptors.
+func OpenSpare() (int, syscall.Errno) {
+	fd, _, e := syscall.RawSyscall(unix.SYS_EVENTFD2, 0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC, 0)
+	return fdResult(fd, e)
+}

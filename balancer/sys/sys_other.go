@@ -42,6 +42,11 @@ func Pipe(size int) (r, w, room int, errno syscall.Errno)   { return -1, -1, 0, 
 func EpollCreate() (int, syscall.Errno)                         { return -1, syscall.ENOSYS }
 func Watch(ep, fd int, token uint64) syscall.Errno              { return syscall.ENOSYS }
 func WatchReadable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
+func WatchListener(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
+func Unwatch(ep, fd int)                                        {}
+func OpenSpare() (int, syscall.Errno)                           { return -1, syscall.ENOSYS }
+func DescriptorLimit() int64                                    { return 1024 }
+func MachineMemory() int64                                      { return 0 }
 func EpollWait(ep int, events []Event) (int, syscall.Errno)     { return 0, syscall.ENOSYS }
 func TimerFD() (int, syscall.Errno)                             { return -1, syscall.ENOSYS }
 func ArmTimer(fd int, ns int64)                                 {}

@@ -1,0 +1,181 @@
+package balancer
+
+import (
+	"log/slog"
+	"net/netip"
+	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/loop"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
+)
+
+// socket is one listening socket of one worker: the workers share an address by SO_REUSEPORT.
+type socket struct {
+	fd       int
+	token    uint64
+	listener *listener
+	burst    int        // connections taken per turn
+	retry    loop.Timer // set while accepting is paused for want of descriptors
+	spare    int        // a descriptor to give up when there is no other; -1: none
+}
+
+// maxBurst bounds the connections that one turn takes, so that those which are being served are not starved.
+const maxBurst = 64
+
+// acceptPause is how long a socket rests when it can neither take nor refuse a connection.
+const acceptPause = 50e6
+
+// accept takes connections from the queue. The burst follows what is there: it doubles while the queue outlasts
+// it and halves when it was too much, so that a quiet listener does not pay for a call that only says "none".
+func (w *worker) accept(sock *socket) {
+	if sock.fd < 0 {
+		return
+	}
+	for i := range sock.burst {
+		fd, peer, e := sys.Accept(sock.fd)
+		switch e {
+		case 0:
+			w.admit(sock, fd, peer)
+		case syscall.EAGAIN:
+			if i < sock.burst/2 {
+				sock.burst /= 2
+			}
+			return
+		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+			if !w.shed(sock, e) {
+				w.pause(sock)
+				return
+			}
+		default: // an error that was waiting on the new connection (accept(2)): take the next
+		}
+	}
+	sock.burst = min(2*sock.burst, maxBurst)
+}
+
+// admit checks the limits and starts a session.
+func (w *worker) admit(sock *socket, fd int, peer netip.AddrPort) {
+	l := sock.listener
+	w.counters[l.index].accepted.Add(1)
+	total, active := w.server.active.Add(1), l.active.Add(1)
+	if total > w.server.limit || l.max > 0 && active > l.max {
+		w.turnAway(sock, fd, peer, CauseConnLimit)
+		return
+	}
+	s := w.open(sock, fd)
+	if s == nil {
+		w.turnAway(sock, fd, peer, CauseConnLimit)
+		return
+	}
+	w.current = s
+	s.client = peer
+	s.setup = w.borrowSetup()
+	s.setup.parser.MaxSize = l.cfg.HelloMaxSize
+	s.setup.header = l.expectsHeader(peer.Addr())
+	w.deadline(s, int64(l.cfg.HelloTimeout))
+	if e := w.loop.Watch(fd, s.clientToken()); e != 0 {
+		s.lastErrno = e
+		w.finish(s, CauseFDLimit, resetBoth)
+		return
+	}
+	s.up.Readable = true
+	w.readHello(s)
+	w.current = nil
+}
+
+// turnAway resets a connection that admit counted and that is over a limit.
+func (w *worker) turnAway(sock *socket, fd int, peer netip.AddrPort, cause Cause) {
+	sys.Reset(fd)
+	sock.listener.active.Add(-1)
+	w.server.active.Add(-1)
+	w.counters[sock.listener.index].closed[cause].Add(1)
+	if w.server.logConnections {
+		w.records.put(connRecord{at: w.loop.Now(), client: peer, listener: sock.listener.cfg.Name, cause: cause})
+	}
+}
+
+// shed gives up the spare descriptor to take one connection, and resets it: an answer now is better for the
+// client than to wait in a queue that nobody serves. false means that there is no spare any more.
+func (w *worker) shed(sock *socket, why syscall.Errno) bool {
+	if sock.spare < 0 {
+		return false
+	}
+	sys.Close(sock.spare)
+	fd, _, e := sys.Accept(sock.fd)
+	if e == 0 {
+		sys.Reset(fd)
+		c := &w.counters[sock.listener.index]
+		c.accepted.Add(1)
+		c.closed[CauseFDLimit].Add(1)
+	}
+	sock.spare, _ = sys.OpenSpare()
+	if n := w.server.shed.Add(1); isPowerOfTen(n) {
+		w.server.log.Error("out of descriptors: connections are reset",
+			slog.String("listener", sock.listener.cfg.Name), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
+			slog.String("hint", "raise LimitNOFILE (ulimit -n), or lower max_connections"))
+	}
+	return e == 0 && sock.spare >= 0
+}
+
+// isPowerOfTen keeps a message that could come a million times down to seven lines.
+func isPowerOfTen(n uint64) bool {
+	for n >= 10 && n%10 == 0 {
+		n /= 10
+	}
+	return n == 1
+}
+
+// pause takes the socket out of the loop for a moment: being level-triggered it would call again at once.
+func (w *worker) pause(sock *socket) {
+	w.loop.Unwatch(sock.fd)
+	sock.retry.Token = sock.token
+	w.loop.Set(&sock.retry, acceptPause)
+}
+
+// resume ends a pause.
+func (w *worker) resume(sock *socket) {
+	if sock.fd < 0 {
+		return
+	}
+	if sock.spare < 0 {
+		sock.spare, _ = sys.OpenSpare()
+	}
+	if e := w.loop.WatchListener(sock.fd, sock.token); e != 0 {
+		w.loop.Set(&sock.retry, acceptPause)
+	}
+}
+
+// stopAccepting serves what the accept queues hold already, and closes the listening sockets.
+func (w *worker) stopAccepting() {
+	for _, sock := range w.sockets {
+		for sock.fd >= 0 {
+			fd, peer, e := sys.Accept(sock.fd)
+			if e != 0 {
+				break
+			}
+			w.admit(sock, fd, peer)
+		}
+	}
+	w.closeSockets()
+	w.stopping = true
+	w.noteIdle()
+}
+
+// closeSockets closes the listening sockets.
+func (w *worker) closeSockets() {
+	for _, sock := range w.sockets {
+		w.loop.Stop(&sock.retry)
+		for _, fd := range []*int{&sock.fd, &sock.spare} {
+			if *fd >= 0 {
+				sys.Close(*fd)
+				*fd = -1
+			}
+		}
+	}
+}
+
+// noteIdle tells Shutdown that the last session of a stopping worker has ended.
+func (w *worker) noteIdle() {
+	if w.stopping && w.live == 0 {
+		w.once.Do(func() { close(w.idle) })
+	}
+}

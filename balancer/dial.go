@@ -1,0 +1,269 @@
+package balancer
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/proxyheader"
+	"github.com/seed-23b4a313/switchyard/balancer/relay"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
+	"github.com/seed-23b4a313/switchyard/peek"
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+// prepare makes what every backend that is tried will be sent: a PROXY header if the pool wants one, and the
+// client's bytes as they came.
+func (w *worker) prepare(s *session) {
+	st := s.setup
+	st.out = st.buf[st.at:]
+	cfg := s.pool.Config()
+	if cfg.Header == pool.HeaderNone {
+		return
+	}
+	var id [16]byte
+	w.server.uniqueID(&id, s.id)
+	h := proxyheader.Out{Version: int(cfg.Header), Source: s.client, Dest: w.destination(s), UniqueID: id[:]}
+	if cfg.Header == pool.HeaderV2 {
+		h.Authority = s.name.String()
+		for proto := range st.hello.ALPN.All() {
+			h.ALPN = string(proto)
+			break
+		}
+	}
+	st.outOwn = w.bench.Buffers.Get(headerRoom + len(st.out))
+	b, err := proxyheader.Append(st.outOwn[:0], &h)
+	if err != nil {
+		panic(err) // every field is bounded by the hello's own checks: a defect, which ends this connection only
+	}
+	st.out = append(b, st.out...)
+}
+
+// headerRoom is more than a PROXY header of ours takes: 16 + 36 bytes of addresses, and TLVs for a name of 255,
+// a protocol of 255, an id of 16 and a checksum.
+const headerRoom = 1 << 10
+
+// destination is the address that the client connected to.
+func (w *worker) destination(s *session) netip.AddrPort {
+	if d := s.setup.info.Dest; d.IsValid() {
+		return d
+	}
+	return sys.LocalAddr(int(s.clientFD))
+}
+
+// dial chooses a backend that was not tried yet and starts to connect. Without one, the session ends with the
+// cause of the last failure.
+func (w *worker) dial(s *session) {
+	if b, refusal := w.pick(s); b != nil {
+		w.connect(s, b)
+	} else {
+		w.giveUp(s, refusalCause(refusal))
+	}
+}
+
+// pick chooses a backend and reserves a slot on it.
+func (w *worker) pick(s *session) (*pool.Backend, pool.Refusal) {
+	return s.pool.Pick(&pool.Request{
+		Client: s.client.Addr(), SNI: s.name.String(), Tried: s.setup.tried, Draw: w.rand.Uint64(),
+	})
+}
+
+func refusalCause(r pool.Refusal) Cause {
+	if r == pool.NoBackend {
+		return CauseNoBackend
+	}
+	return CausePoolLimit
+}
+
+// giveUp tells the client that nobody can serve it.
+func (w *worker) giveUp(s *session, cause Cause) {
+	w.refuse(s, cause, route.RejectAlert, peek.AlertInternalError)
+}
+
+// connect starts to connect to b, on which a slot is reserved.
+func (w *worker) connect(s *session, b *pool.Backend) {
+	s.backend = b
+	s.attempts++
+	st := s.setup
+	st.sent, st.held = 0, 0
+	s.stage = stageDialing
+	st.dialed = w.loop.Now()
+	v6 := b.Addr.Addr().Is6() && !b.Addr.Addr().Is4In6()
+	fd, e := sys.Socket(v6)
+	if e != 0 {
+		s.lastErrno = e
+		w.leaveBackend(s)
+		w.giveUp(s, CauseFDLimit)
+		return
+	}
+	s.backendFD = int32(fd)
+	if e = w.startConnect(s, fd, b.Addr, v6); e != 0 {
+		s.lastErrno = e
+		w.attemptFailed(s, CauseConnectFail)
+		return
+	}
+	w.deadline(s, int64(s.pool.Config().ConnectTimeout))
+	w.sendHello(s) // a near backend has accepted by now: spares a turn of the loop
+}
+
+func (w *worker) startConnect(s *session, fd int, to netip.AddrPort, v6 bool) syscall.Errno {
+	sys.SetNoDelay(fd)
+	if src := s.pool.Config().Source; src.IsValid() {
+		if e := sys.BindSource(fd, src, v6); e != 0 {
+			return e
+		}
+	}
+	if e := sys.Connect(fd, to, v6); e != 0 && e != syscall.EINPROGRESS {
+		return e
+	}
+	return w.loop.Watch(fd, s.backendToken())
+}
+
+// sendHello sends what is left of the hello; that it can be sent is how a connect shows its success.
+func (w *worker) sendHello(s *session) {
+	st := s.setup
+	for st.sent < len(st.out) {
+		n, e := sys.Send(int(s.backendFD), st.out[st.sent:], 0)
+		switch {
+		case e == syscall.EAGAIN:
+			return // still connecting, or the backend takes no more now
+		case e != 0:
+			s.lastErrno = e
+			w.attemptFailed(s, w.sendFailure(s))
+			return
+		}
+		if st.sent == 0 {
+			s.dialTook = max(w.loop.Now()-st.dialed, 1)
+			s.pool.dial.observe(s.dialTook)
+		}
+		st.sent += n
+	}
+	s.stage = stageAnswering
+	w.deadline(s, int64(s.pool.Config().AnswerTimeout))
+	if st.hello.EarlyData {
+		w.startRelay(s, nil) // what follows may be sent once only (RFC 8446 §8): there is no second attempt
+		return
+	}
+	if s.down.Readable {
+		w.readAnswer(s)
+	}
+}
+
+func (w *worker) sendFailure(s *session) Cause {
+	if s.setup.sent == 0 {
+		return CauseConnectFail
+	}
+	return CauseAnswerFail
+}
+
+// readAnswer reads the backend's first bytes. A ServerHello, or whatever else is no alert, begins the relay; a
+// hang-up or an alert sends the same hello to the next backend, as no byte has reached the client yet.
+func (w *worker) readAnswer(s *session) {
+	st := s.setup
+	buf := w.bench.Buf
+	copy(buf, st.answer[:st.held])
+	n, e := sys.Read(int(s.backendFD), buf[st.held:])
+	switch {
+	case e == syscall.EAGAIN:
+		s.down.Readable = false
+		return
+	case e != 0:
+		s.lastErrno = e
+		w.attemptFailed(s, CauseAnswerFail)
+		return
+	case n == 0:
+		s.lastErrno = 0
+		w.answerEnded(s)
+		return
+	}
+	if n < len(buf)-st.held && !s.down.Hung() {
+		s.down.Readable = false
+	}
+	answer := buf[:st.held+n]
+	switch classify(answer) {
+	case answerUndecided:
+		st.held = copy(st.answer[:], answer)
+		if s.down.Readable {
+			w.readAnswer(s)
+		}
+	case answerAlert:
+		w.alerted(s, answer)
+	default:
+		w.startRelay(s, answer)
+	}
+}
+
+// answerKind is what the first bytes of a backend are.
+type answerKind uint8
+
+const (
+	answerUndecided answerKind = iota // may become an alert
+	answerAlert
+	answerOther
+)
+
+func classify(b []byte) answerKind {
+	if len(b) == 0 {
+		return answerUndecided
+	}
+	if b[0] != recordAlert {
+		return answerOther
+	}
+	if len(b) < alertRecord {
+		return answerUndecided
+	}
+	var f peek.ServerFlight
+	if err := peek.ParseServerFlight(b, &f); err == nil && f.Alert {
+		return answerAlert
+	}
+	return answerOther
+}
+
+const recordAlert = 21 // RFC 8446 §5.1
+
+// answerEnded is called when the backend closed in order before its first byte, or within an alert.
+func (w *worker) answerEnded(s *session) {
+	if s.setup.held > 0 {
+		copy(w.bench.Buf, s.setup.answer[:s.setup.held])
+		w.startRelay(s, w.bench.Buf[:s.setup.held])
+		return
+	}
+	w.attemptFailed(s, CauseAnswerFail)
+}
+
+// alerted tries another backend; where there is none, the client gets this one's alert as it came.
+func (w *worker) alerted(s *session, alert []byte) {
+	if s.attempts < uint8(s.pool.Config().Attempts) {
+		s.setup.tried = append(s.setup.tried, s.backend)
+		if next, _ := w.pick(s); next != nil {
+			w.dropBackend(s)
+			w.connect(s, next)
+			return
+		}
+	}
+	w.startRelay(s, alert)
+}
+
+// attemptFailed gives this backend up and tries the next, as long as the pool's attempts allow.
+func (w *worker) attemptFailed(s *session, cause Cause) {
+	s.setup.tried = append(s.setup.tried, s.backend)
+	w.dropBackend(s)
+	if s.attempts >= uint8(s.pool.Config().Attempts) {
+		w.giveUp(s, cause)
+		return
+	}
+	next, _ := w.pick(s)
+	if next == nil {
+		w.giveUp(s, cause)
+		return
+	}
+	w.connect(s, next)
+}
+
+// dropBackend closes the connection to a backend that failed before its first byte.
+func (w *worker) dropBackend(s *session) {
+	s.backend.Failures.Add(1)
+	w.leaveBackend(s)
+	s.closeBackend(true)
+	s.down = relay.Flow{}
+}

@@ -1,0 +1,282 @@
+package relay
+
+import (
+	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
+)
+
+// Bench is what the flows of one loop share: the read buffer, the buffers and pipes for lending.
+type Bench struct {
+	Buf     []byte // scratch of the loop; holds nothing between two calls
+	Buffers Buffers
+	pipes   pipes
+}
+
+// NewBench makes the bench of one loop; pipes come out of budget, which all loops share.
+func NewBench(budget *PipeBudget) *Bench {
+	return &Bench{Buf: make([]byte, copySize), pipes: pipes{budget: budget}}
+}
+
+// Close releases the pipes that are not lent.
+func (b *Bench) Close() {
+	for _, p := range b.pipes.free {
+		b.pipes.close(p)
+	}
+	b.pipes.free = nil
+}
+
+const (
+	// copySize is how much one read takes. 128 KiB: per GB a third cheaper than 16 KiB, and no larger copy pays.
+	copySize = 128 << 10
+	// turnBytes bounds what a flow moves before others have their turn.
+	turnBytes = 1 << 20
+	// bulkRead is a read that looks like bulk, and bulkReads how many of them in a row turn splicing on.
+	// One TLS record is at most 16 KiB + 256 (RFC 8446 §5.2): interactive traffic stays below it.
+	bulkRead  = 32 << 10
+	bulkReads = 2
+	// thinSplice is a spliced amount so small that copying is cheaper; as many of them in a row end splicing.
+	thinSplice   = 8 << 10
+	thinSplices  = 8
+	maxHotness   = 127
+	notInBulkYet = 0
+)
+
+// Flow is one direction of a connection. The zero Flow waits for its source and believes its sink writable.
+// It belongs to the loop that pumps it.
+type Flow struct {
+	Bytes uint64 // handed to the sink's kernel so far
+
+	rest []byte // borrowed: read, and not taken by the sink
+	sent int    // of rest
+	pipe *Pipe  // borrowed while bulk moves
+
+	Readable bool // the source may have bytes, an end or an error
+	blocked  bool // the sink took less than it was given, and has not said that it takes more
+	ended    bool // the source's end of file was read
+	finished bool // the sink was told: FIN
+	hangup   bool // the source has sent FIN or RST: read until it shows
+	hot      int8 // bulk reads in a row, or -thin splices in a row
+	bulk     bool
+}
+
+// State is what a flow waits for after Pump.
+type State uint8
+
+const (
+	Waiting  State = iota // for its source, or for its sink
+	More                  // the turn is over and there is more: pump again later
+	Finished              // the sink has got everything, and FIN
+	SourceFailed
+	SinkFailed
+)
+
+// Hangup says that the source's peer has sent FIN or RST: a short read does not mean "drained" any more.
+func (f *Flow) Hangup() { f.hangup, f.Readable = true, true }
+
+// Hung reports whether Hangup was called.
+func (f *Flow) Hung() bool { return f.hangup }
+
+// Writable says that the sink takes bytes again.
+func (f *Flow) Writable() { f.blocked = false }
+
+// Blocked reports whether the flow holds bytes that the sink does not take now.
+func (f *Flow) Blocked() bool { return f.blocked }
+
+// Finished reports whether the sink has got everything, and FIN.
+func (f *Flow) Finished() bool { return f.finished }
+
+// Ended reports whether the source's end of file was seen.
+func (f *Flow) Ended() bool { return f.ended }
+
+// Release gives everything borrowed back to b. The flow is not used after it.
+func (f *Flow) Release(b *Bench) {
+	if f.rest != nil {
+		b.Buffers.Put(f.rest)
+		f.rest = nil
+	}
+	if f.pipe != nil {
+		b.pipes.put(f.pipe)
+		f.pipe = nil
+	}
+}
+
+// Feed sends p, which was read from the source by somebody else, before anything else that the source has. What
+// the sink does not take is kept.
+func (f *Flow) Feed(b *Bench, sink int, p []byte) (State, syscall.Errno) {
+	return f.deliver(b, sink, p)
+}
+
+// Pump moves what can be moved now, at most about turnBytes, and says what the flow waits for. errno is set for
+// SourceFailed and SinkFailed; ECONNRESET on either side is an RST from there.
+func (f *Flow) Pump(b *Bench, source, sink int) (State, syscall.Errno) {
+	for start := f.Bytes; ; {
+		if st, e := f.flush(b, sink); st != More {
+			return st, e
+		}
+		switch {
+		case f.ended:
+			return f.finish(sink)
+		case !f.Readable:
+			f.idle(b)
+			return Waiting, 0
+		case f.Bytes-start >= turnBytes:
+			return More, 0
+		}
+		st, e := f.move(b, source, sink)
+		if st != More {
+			return st, e
+		}
+	}
+}
+
+// move takes one portion from the source.
+func (f *Flow) move(b *Bench, source, sink int) (State, syscall.Errno) {
+	if f.bulk {
+		if f.pipe == nil {
+			f.pipe = b.pipes.get()
+		}
+		if f.pipe != nil {
+			return f.splice(source)
+		}
+	}
+	return f.copy(b, source, sink)
+}
+
+// copy reads into the loop's buffer and sends from it.
+func (f *Flow) copy(b *Bench, source, sink int) (State, syscall.Errno) {
+	n, e := sys.Read(source, b.Buf)
+	switch {
+	case e == syscall.EAGAIN:
+		f.Readable = false
+		return More, 0
+	case e != 0:
+		return SourceFailed, e
+	case n == 0:
+		f.ended = true
+		return More, 0
+	}
+	if n < len(b.Buf) && !f.hangup {
+		f.Readable = false // shorter than asked for: drained (epoll(7), edge-triggered)
+	}
+	f.warm(n)
+	return f.deliver(b, sink, b.Buf[:n])
+}
+
+// warm watches for bulk.
+func (f *Flow) warm(n int) {
+	if n < bulkRead {
+		f.hot = notInBulkYet
+		return
+	}
+	if f.hot++; f.hot >= bulkReads {
+		f.bulk, f.hot = true, notInBulkYet
+	}
+}
+
+// splice fills the pipe, which is empty on entry: so EAGAIN can only mean that the source has nothing.
+func (f *Flow) splice(source int) (State, syscall.Errno) {
+	n, e := sys.Splice(source, f.pipe.w, f.pipe.room)
+	switch {
+	case e == syscall.EAGAIN:
+		f.Readable = false
+		return More, 0
+	case e != 0:
+		return SourceFailed, e
+	case n == 0:
+		f.ended = true
+		return More, 0
+	}
+	f.pipe.held = n
+	f.cool(n)
+	return More, 0
+}
+
+// cool watches for the end of bulk.
+func (f *Flow) cool(n int) {
+	if n >= thinSplice {
+		f.hot = 0
+		return
+	}
+	if f.hot--; f.hot <= -thinSplices {
+		f.bulk, f.hot = false, notInBulkYet
+	}
+}
+
+// deliver sends p and keeps what the sink does not take.
+func (f *Flow) deliver(b *Bench, sink int, p []byte) (State, syscall.Errno) {
+	n := 0
+	if !f.blocked {
+		var e syscall.Errno
+		if n, e = sys.Send(sink, p, 0); e != 0 && e != syscall.EAGAIN {
+			return SinkFailed, e
+		}
+	}
+	f.Bytes += uint64(n)
+	if n < len(p) {
+		f.blocked = true
+		f.rest = b.Buffers.Get(len(p) - n)
+		f.rest = f.rest[:copy(f.rest, p[n:])]
+		f.sent = 0
+	}
+	return More, 0
+}
+
+// flush sends what an earlier turn could not. More means that nothing is held back.
+func (f *Flow) flush(b *Bench, sink int) (State, syscall.Errno) {
+	for f.rest != nil {
+		if f.blocked {
+			return Waiting, 0
+		}
+		n, e := sys.Send(sink, f.rest[f.sent:], 0)
+		if e != 0 && e != syscall.EAGAIN {
+			return SinkFailed, e
+		}
+		f.Bytes += uint64(n)
+		f.sent += n
+		if f.sent == len(f.rest) {
+			b.Buffers.Put(f.rest)
+			f.rest, f.sent = nil, 0
+			break
+		}
+		f.blocked = true
+	}
+	for f.pipe != nil && f.pipe.held > 0 {
+		if f.blocked {
+			return Waiting, 0
+		}
+		n, e := sys.Splice(f.pipe.r, sink, f.pipe.held)
+		switch {
+		case e == syscall.EAGAIN:
+			f.blocked = true
+		case e != 0:
+			return SinkFailed, e
+		}
+		f.Bytes += uint64(n)
+		f.pipe.held -= n
+	}
+	if f.pipe != nil && !f.bulk {
+		b.pipes.put(f.pipe)
+		f.pipe = nil
+	}
+	return More, 0
+}
+
+// finish tells the sink, once, that nothing follows.
+func (f *Flow) finish(sink int) (State, syscall.Errno) {
+	if !f.finished {
+		f.finished = true
+		if e := sys.CloseWrite(sink); e != 0 && e != syscall.ENOTCONN {
+			return SinkFailed, e
+		}
+	}
+	return Finished, 0
+}
+
+// idle gives the pipe back, which is empty here, while the source has nothing.
+func (f *Flow) idle(b *Bench) {
+	if f.pipe != nil {
+		b.pipes.put(f.pipe)
+		f.pipe = nil
+	}
+}

@@ -1,0 +1,173 @@
+package balancer
+
+import (
+	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/relay"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
+)
+
+const (
+	// keepaliveAfter is when a connection is worth the five calls that arm keepalive towards its backend. The
+	// client's side inherits it from the listening socket.
+	keepaliveAfter = 5e9
+	// stallCheck is when a blocked sink is asked for signs of life for the first time.
+	stallCheck = 20e9
+)
+
+// Probes after 30 s of silence, every 10 s, three times; sent bytes unacknowledged for 60 s: a dead peer is found
+// within a minute whether the connection is idle or busy (tcp(7)).
+const (
+	keepIdle, keepInterval, keepCount = 30, 10, 3
+	userTimeout                       = 60_000 // ms
+)
+
+// startRelay begins to carry bytes; answer is what the backend has said so far.
+func (w *worker) startRelay(s *session, answer []byte) {
+	st := s.setup
+	s.stage = stageRelaying
+	s.backend.Total.Add(1)
+	s.upAt, s.downAt = w.loop.Now(), w.loop.Now()
+	s.up.Bytes = uint64(len(st.buf) - st.at) // the client's bytes, without our PROXY header
+	s.lastErrno = 0
+	w.loop.Stop(&s.timer)
+	s.wake = 0
+	w.wakeAt(s, w.loop.Now()+keepaliveAfter)
+	if t := int64(s.pool.Config().IdleTimeout); t > 0 {
+		w.wakeAt(s, w.loop.Now()+t)
+	}
+	if len(answer) > 0 {
+		if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
+			w.broken(s, true, e)
+			return
+		}
+	}
+	w.dropSetup(s)
+	w.relay(s)
+}
+
+// relay moves what can be moved in both directions.
+func (w *worker) relay(s *session) {
+	client, backend := int(s.clientFD), int(s.backendFD)
+	up, upErr := s.pump(w.bench, &s.up, &s.upAt, client, backend, w.loop.Now())
+	down, downErr := s.pump(w.bench, &s.down, &s.downAt, backend, client, w.loop.Now())
+	switch {
+	case up == relay.SourceFailed:
+		w.broken(s, true, upErr)
+	case down == relay.SinkFailed:
+		w.broken(s, true, downErr)
+	case up == relay.SinkFailed:
+		w.broken(s, false, upErr) // what the backend had sent before was pumped down just now
+	case down == relay.SourceFailed:
+		w.broken(s, false, downErr)
+	case up == relay.Finished && down == relay.Finished:
+		w.finish(s, CauseOK, closeBoth)
+	default:
+		w.afterTurn(s, up, down)
+	}
+}
+
+// pump moves one direction and notes when it last got on.
+func (s *session) pump(b *relay.Bench, f *relay.Flow, at *int64, source, sink int, now int64) (relay.State, syscall.Errno) {
+	before := f.Bytes
+	state, e := f.Pump(b, source, sink)
+	if f.Bytes != before {
+		*at = now
+	}
+	return state, e
+}
+
+// countEvery is how many bytes may move before the backend's counters are told.
+const countEvery = 1 << 20
+
+// afterTurn asks for what the session needs next.
+func (w *worker) afterTurn(s *session, up, down relay.State) {
+	if (up == relay.More || down == relay.More) && !s.queued {
+		s.queued = true
+		w.loop.Later(s.clientToken())
+	}
+	if s.up.Bytes+s.down.Bytes-s.counted.up-s.counted.down > countEvery {
+		w.countBytes(s)
+	}
+	if s.halfAt == 0 && (up == relay.Finished || down == relay.Finished) {
+		s.halfAt = w.loop.Now()
+		if t := int64(s.pool.Config().HalfCloseTimeout); t > 0 {
+			w.wakeAt(s, s.halfAt+t)
+		}
+	}
+	if s.up.Blocked() || s.down.Blocked() {
+		w.wakeAt(s, w.loop.Now()+stallCheck)
+	}
+}
+
+// broken ends a relay on which a call has failed: a reset on one side becomes a reset on the other.
+func (w *worker) broken(s *session, client bool, e syscall.Errno) {
+	s.lastErrno = e
+	lost := e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
+	switch {
+	case client && lost:
+		w.finish(s, CauseClientLost, resetBackend)
+	case client:
+		w.finish(s, CauseClientReset, resetBackend)
+	case lost:
+		w.finish(s, CauseBackendLost, resetClient)
+	default:
+		w.finish(s, CauseBackendReset, resetClient)
+	}
+}
+
+// relayTimer looks at everything that time can do to an established session, and sets the timer for the first
+// that comes next.
+func (w *worker) relayTimer(s *session) {
+	now, cfg := w.loop.Now(), s.pool.Config()
+	if !s.watchful {
+		s.watchful = true
+		sys.Keepalive(int(s.backendFD), keepIdle, keepInterval, keepCount, userTimeout)
+	}
+	if t := int64(cfg.IdleTimeout); t > 0 {
+		quiet := now - max(s.upAt, s.downAt)
+		if quiet >= t {
+			w.finish(s, CauseIdleTimeout, closeBoth)
+			return
+		}
+		w.wakeAt(s, now+t-quiet)
+	}
+	if t := int64(cfg.HalfCloseTimeout); t > 0 && s.halfAt != 0 {
+		if now-s.halfAt >= t {
+			w.finish(s, CauseHalfCloseTimeout, closeBoth)
+			return
+		}
+		w.wakeAt(s, s.halfAt+t)
+	}
+	if w.stalled(s, &s.up, s.upAt, int(s.backendFD)) || w.stalled(s, &s.down, s.downAt, int(s.clientFD)) {
+		w.finish(s, CauseStalled, resetBoth)
+	}
+}
+
+// stalled reports whether the sink of f is alive and has taken nothing for too long. A sink that does not even
+// acknowledge is the kernel's business (TCP_USER_TIMEOUT); but the kernel counts a closed window as no
+// acknowledgement, so that limit is lifted for a peer that answers window probes.
+func (w *worker) stalled(s *session, f *relay.Flow, at int64, sink int) bool {
+	if !f.Blocked() {
+		return false
+	}
+	quiet := w.loop.Now() - at
+	limit := int64(s.pool.Config().StalledTimeout)
+	if limit > 0 && quiet >= limit {
+		return true
+	}
+	if quiet >= stallCheck && !s.patient {
+		if ms, ok := sys.LastAck(sink); ok && int64(ms)*1e6 < quiet*3/4 {
+			s.patient = true
+			sys.SetUserTimeout(sink, 0)
+		}
+	}
+	next := at + limit
+	if !s.patient && (limit == 0 || next > w.loop.Now()+stallCheck) {
+		next = w.loop.Now() + stallCheck
+	}
+	if next > w.loop.Now() {
+		w.wakeAt(s, next)
+	}
+	return false
+}
