@@ -19,9 +19,6 @@ type automaton struct {
 	start   uint16
 }
 
-// nameBytes are the bytes a Name is made of.
-const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_."
-
 // What an anchor sees at the ends of a name. A name has no newline, so lines are texts.
 const (
 	atStart = syntax.EmptyBeginText | syntax.EmptyBeginLine

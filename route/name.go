@@ -1,6 +1,9 @@
 package route
 
-import "errors"
+import (
+	"errors"
+	"unicode/utf8"
+)
 
 // Bounds of a host name without its trailing dot (RFC 1035 §2.3.4: 255 octets on the wire, of which
 // two are the first length byte and the root).
@@ -47,7 +50,7 @@ func ParseName[T string | []byte](raw T) (Name, error) {
 	}
 	var buf [maxName]byte
 	for i := range n {
-		buf[i] = lower(raw[i])
+		buf[i] = lowered[raw[i]]
 	}
 	return Name{string(buf[:n])}, nil
 }
@@ -73,22 +76,23 @@ func scanName[T string | []byte](raw T) (normal bool, err error) {
 	label := 0 // bytes of the current label so far
 	for i := range len(raw) {
 		c := raw[i]
-		switch {
-		case c == '.':
+		switch low := lowered[c]; {
+		case low == '.':
 			if label == 0 {
 				return false, ErrNameLabel
 			}
 			label = 0
 			continue
-		case c >= 0x80:
+		case low == 0 && c >= utf8.RuneSelf:
 			return false, ErrNameNotASCII
-		case !isNameByte(lower(c)):
+		case low == 0:
 			return false, ErrNameByte
+		case low != c:
+			normal = false
 		}
-		if normal = normal && c == lower(c); label == maxLabel {
+		if label++; label > maxLabel {
 			return false, ErrNameLabel
 		}
-		label++
 	}
 	if label == 0 {
 		return false, ErrNameLabel
@@ -99,17 +103,19 @@ func scanName[T string | []byte](raw T) (normal bool, err error) {
 	return normal, nil
 }
 
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
+// lowered is each byte of a name in lower case, and 0 for bytes that no name has.
+var lowered = func() (table [256]byte) {
+	for _, c := range []byte(nameBytes) {
+		table[c] = c
 	}
-	return c
-}
+	for c := 'A'; c <= 'Z'; c++ {
+		table[c] = byte(c) + 'a' - 'A'
+	}
+	return table
+}()
 
-// isNameByte says whether c, lowered, may stand in a label.
-func isNameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
-}
+// nameBytes are the bytes a Name is made of.
+const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // isIPv4 reports whether raw is four groups of one to three digits, whatever their value: 999.1.1.1 is not an
 // address, and not a host anyone can have meant either.

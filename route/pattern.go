@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // kind is what a host of a route is, in the order in which kinds are tried.
@@ -102,7 +103,7 @@ func explainBadHost(host, name string, err error) error {
 
 func firstBadByte(name string) rune {
 	for _, c := range name {
-		if c != '.' && (c >= 0x80 || !isNameByte(lower(byte(c)))) {
+		if c >= utf8.RuneSelf || lowered[c] == 0 {
 			return c
 		}
 	}

@@ -44,8 +44,8 @@ func newPlan(s *Set) *plan {
 		conds:     make([]conds, len(s.Routes)),
 		byHost:    make(map[hostID]*group, len(s.Routes)),
 	}
+	p.checkPools() // first: the others look names up
 	p.checkListeners()
-	p.checkPools()
 	p.checkRoutes()
 	p.groupHosts()
 	for _, g := range p.groups {

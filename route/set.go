@@ -128,13 +128,3 @@ func (r *Route) clone(index int) *Route {
 	c.Action = r.Action.clone()
 	return &c
 }
-
-// conditions counts the kinds of condition r has: of two routes with the same host, the one with more is tried first.
-func (r *Route) conditions() (n int) {
-	for _, set := range [...]bool{len(r.ALPN) > 0, len(r.Clients) > 0, len(r.Listeners) > 0} {
-		if set {
-			n++
-		}
-	}
-	return n
-}
