@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,7 +47,8 @@ type Loop struct {
 	events  [batch]sys.Event
 	n, at   int // events[at:n] are not handled yet
 	again   []uint64
-	turn    []uint64 // the part of again that this turn handles
+	turn    []uint64 // what again held when this turn began
+	turnAt  int      // turn[turnAt:] is not handled yet
 	handler Handler
 
 	base    time.Time
@@ -55,7 +57,8 @@ type Loop struct {
 	armed   uint64 // tick the timerfd fires at; never if it does not
 	closing bool
 
-	posted atomic.Pointer[task]
+	posted  atomic.Pointer[task]
+	posting atomic.Int32 // calls of Post under way: postFD stays open for them
 }
 
 // task is one posted function; the list is last in, first out until the loop turns it round.
@@ -154,20 +157,23 @@ func (l *Loop) Later(token uint64) { l.again = append(l.again, token) }
 // Post runs f on the loop's goroutine, soon and in the order of the calls. It may be called from any goroutine.
 // It reports false if the loop has ended or is about to: then f may never run.
 func (l *Loop) Post(f func()) bool {
+	l.posting.Add(1)
+	defer l.posting.Add(-1)
 	t := &task{f: f}
 	for {
-		t.next = l.posted.Load()
-		if t.next == closedList {
+		head := l.posted.Load()
+		if head == closedList {
 			return false
 		}
-		if l.posted.CompareAndSwap(t.next, t) {
-			break
+		t.next = head
+		if !l.posted.CompareAndSwap(head, t) {
+			continue
 		}
+		if head == nil { // later ones ride on the first one's wake-up
+			sys.Wake(l.postFD)
+		}
+		return true
 	}
-	if t.next == nil { // later ones ride on the first one's wake-up
-		sys.Wake(l.postFD)
-	}
-	return true
 }
 
 // closedList marks a loop that takes no more tasks.
@@ -182,21 +188,24 @@ func (l *Loop) Run(h Handler) {
 	for !l.closing {
 		l.wait()
 		l.now = int64(time.Since(l.base))
-		for l.at < l.n || len(l.turn) > 0 {
+		for l.at < l.n {
 			l.serve()
 		}
-		l.turn, l.again = l.again, l.turn[:0]
-		for len(l.turn) > 0 {
+		l.turn, l.again, l.turnAt = l.again, l.turn[:0], 0
+		for l.turnAt < len(l.turn) {
 			l.serve()
 		}
 		l.fireTimers()
 	}
 	l.posted.Swap(closedList)
+	for l.posting.Load() > 0 {
+		runtime.Gosched() // somebody is about to write to postFD, which may be another's number once it is closed
+	}
 	l.Close()
 }
 
 // serve handles what is left of this turn. A panic ends only the call it came from: the deferred recover leaves
-// at and turn behind the culprit, and Run calls again.
+// at and turnAt behind the culprit, and Run calls again.
 func (l *Loop) serve() {
 	defer l.recover()
 	for l.at < l.n {
@@ -213,10 +222,9 @@ func (l *Loop) serve() {
 			l.handler.Event(token, ev.Bits())
 		}
 	}
-	for len(l.turn) > 0 {
-		token := l.turn[0]
-		l.turn = l.turn[1:]
-		l.handler.Again(token)
+	for l.turnAt < len(l.turn) {
+		l.turnAt++
+		l.handler.Again(l.turn[l.turnAt-1])
 	}
 }
 
@@ -234,8 +242,14 @@ func (l *Loop) runPosted() {
 		inOrder, t = t, next
 	}
 	for t := inOrder; t != nil; t = t.next {
-		t.f()
+		l.runTask(t.f)
 	}
+}
+
+// runTask keeps a panic in one task from the next ones.
+func (l *Loop) runTask(f func()) {
+	defer l.recover()
+	f()
 }
 
 func (l *Loop) fireTimers() {
