@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/configs"
+)
+
+func newRun() *cobra.Command {
+	var config configFlag
+	cmd := &cobra.Command{
+		Use:   "run [FILE]",
+		Short: "Balance as a configuration file says",
+		Long: `Load FILE, listen, and balance until told to stop. The log goes to standard error; its
+first lines say what is listened on and how many connections the process can take.
+
+SIGTERM or SIGINT: /readyz turns to 503, the listeners close, connections end by
+themselves for as long as drain.max says, and what is left is closed. The exit status
+is 0. A second signal closes everything at once.
+
+Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
+		Example: `  switchyard run switchyard.yaml
+  switchyard run -c /etc/switchyard/switchyard.yaml 2>>/var/log/switchyard.log`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, cfg, err := config.load(args)
+			if err != nil {
+				return err
+			}
+			signals, release := catchSignals()
+			defer release()
+			s, err := startService(cfg, newLog(cmd.ErrOrStderr(), &cfg.Log))
+			if err != nil {
+				return err
+			}
+			s.announce(path, cfg)
+			s.runUntil(signals, release)
+			return nil
+		},
+	}
+	config.add(cmd)
+	return cmd
+}
+
+// catchSignals sends the signals that the program answers to a channel until release is called.
+func catchSignals() (signals <-chan os.Signal, release func()) {
+	c := make(chan os.Signal, 4)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
+// newLog makes the log that cfg asks for.
+func newLog(w io.Writer, cfg *configs.Log) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: cfg.Level}
+	if cfg.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, opt))
+	}
+	return slog.New(slog.NewJSONHandler(w, opt))
+}
+
+// limits is how many connections fit, and what that was derived from.
+func limits(l balancer.Limits) slog.Attr {
+	attrs := []any{slog.Int64("connections", l.Connections), slog.Int64("descriptors", l.Descriptors), slog.Int("pipes", l.Pipes)}
+	if l.Memory > 0 {
+		attrs = append(attrs, slog.Int64("memory_bytes", l.Memory))
+	}
+	return slog.Group("limits", attrs...)
+}

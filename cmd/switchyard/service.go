@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/admin"
+	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/configs"
+)
+
+// service is a running balancer with the pages that show it.
+type service struct {
+	balancer *balancer.Server
+	admin    *admin.Server
+	log      *slog.Logger
+}
+
+// startService starts what cfg describes. The admin pages come first, so that whoever watches them sees "starting"
+// and not a refused connection. After an error nothing is left open.
+func startService(cfg *configs.Config, log *slog.Logger) (*service, error) {
+	s := &service{log: log, admin: admin.New(admin.Options{Version: version(), Log: log})}
+	err := s.startAdmin(&cfg.Admin)
+	if err == nil {
+		s.balancer, err = balancer.New(&cfg.Balancer, balancer.Options{Log: log, LogConnections: cfg.Log.Connections})
+	}
+	if err != nil {
+		s.closeAdmin()
+		return nil, explainListen(err)
+	}
+	s.admin.SetSource(s.balancer)
+	return s, nil
+}
+
+func (s *service) startAdmin(cfg *configs.Admin) error {
+	if cfg.Socket != "" {
+		if err := s.admin.ListenUnix(cfg.Socket); err != nil {
+			return err
+		}
+	}
+	if cfg.Listen.IsValid() {
+		return s.admin.ListenTCP(cfg.Listen.String())
+	}
+	return nil
+}
+
+// adminGrace is how long a request for the admin pages may take to end once the balancer is gone.
+const adminGrace = time.Second
+
+func (s *service) closeAdmin() {
+	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	defer cancel()
+	if err := s.admin.Close(ctx); err != nil {
+		s.log.Warn("admin pages closed in the middle of a request", "error", err)
+	}
+}
+
+// stop drains as the configuration says, or until ctx is done. It returns how many connections it had to close.
+func (s *service) stop(ctx context.Context) int {
+	cut := s.balancer.Shutdown(ctx)
+	s.closeAdmin()
+	return cut
+}
+
+// runUntil serves until a signal, and drains then. Another signal ends the draining at once; one more ends the
+// process as the kernel does it, should even that hang.
+func (s *service) runUntil(signals <-chan os.Signal, release func()) {
+	sig := s.wait(signals)
+	began := time.Now()
+	s.log.Info("draining", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go s.hurry(ctx, signals, release, cancel)
+	cut := s.stop(ctx)
+	s.log.Info("stopped", "connections_cut", cut, "duration_s", time.Since(began).Seconds())
+}
+
+// hurry calls cancel when a signal comes before ctx is done.
+func (s *service) hurry(ctx context.Context, signals <-chan os.Signal, release, cancel func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				continue
+			}
+			s.log.Warn("stopping at once", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
+			release()
+			cancel()
+			return
+		}
+	}
+}
+
+// wait returns the first signal that means stop. SIGHUP does not: out of habit it is sent to ask for a reload.
+func (s *service) wait(signals <-chan os.Signal) os.Signal {
+	for {
+		sig := <-signals
+		if sig != syscall.SIGHUP {
+			return sig
+		}
+		s.log.Warn("SIGHUP does nothing yet: restart to take a changed configuration")
+	}
+}
+
+// explainListen adds what can be done about an address that could not be had.
+func explainListen(err error) error {
+	bind, ok := errors.AsType[*balancer.BindError](err)
+	switch {
+	case ok && bind.Hint != "":
+		return withHint(err, "%s", bind.Hint)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "another process listens there, perhaps a second switchyard: ss -ltnp shows which")
+	case errors.Is(err, syscall.EACCES):
+		return withHint(err, "ports below 1024 need CAP_NET_BIND_SERVICE; other addresses and files need no root")
+	}
+	return err
+}
+
+// announce logs what is served, the warnings about the file at path, and the limits that were derived.
+func (s *service) announce(path string, cfg *configs.Config) {
+	for i := range cfg.Balancer.Listeners {
+		name := cfg.Balancer.Listeners[i].Name
+		for _, addr := range s.balancer.Addrs(name) {
+			s.log.Info("listening", "listener", name, "address", addr.String())
+		}
+	}
+	if addr := s.admin.Addr(); addr.IsValid() {
+		s.log.Info("admin pages", "address", fmt.Sprintf("http://%s/", addr))
+	}
+	for _, w := range cfg.Warnings {
+		s.log.Warn(w.Msg, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Col))
+	}
+	s.log.Info("started", "version", version(), "config", path,
+		"routes", len(cfg.Balancer.Routes), "pools", len(cfg.Balancer.Pools), limits(s.balancer.Limits()))
+}
