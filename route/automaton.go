@@ -96,7 +96,7 @@ func (b *builder) build() (automaton, error) {
 			b.next = append(b.next, b.add(b.closure(b.after(b.sets[state], c), 0)))
 		}
 	}
-	if !slices.Contains(b.accept, true) {
+	if !slices.ContainsFunc(b.next, func(state uint16) bool { return b.accept[state] }) {
 		return automaton{}, errors.New("regexp can match no host name")
 	}
 	return b.automaton, nil
