@@ -44,6 +44,7 @@ type Config struct {
 	AnswerTimeout    time.Duration // > 0; from connected to the first byte back
 	IdleTimeout      time.Duration // 0: none
 	HalfCloseTimeout time.Duration // 0: none
+	StalledTimeout   time.Duration // 0: none; how long a live peer may take no byte while there are bytes to take
 	DrainTimeout     time.Duration // 0: none
 	Attempts         int           // >= 1; backends tried for one connection
 	Header           HeaderVersion
