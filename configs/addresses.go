@@ -23,7 +23,7 @@ func (c *checker) addresses(f *file.File) {
 			all = c.bind(all, bound{b.V, "listener \"" + l.Name.V + "\"", b.At})
 		}
 	}
-	c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
+	all = c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
 	for i := range f.Pools {
 		for _, b := range f.Pools[i].Backends {
 			c.loop(&f.Pools[i], b.Address, all)

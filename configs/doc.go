@@ -16,4 +16,3 @@
 //
 // docs/reference.md and docs/switchyard.schema.json are generated from the structs of internal/file.
 package configs
-

@@ -83,6 +83,9 @@ func illustrate(name string, data []byte, mistakes []file.Mistake) Errors {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
 	lines := bytes.Split(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\n"))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		lines = nil // UTF-16: there are no lines to show
+	}
 	var all Errors
 	for _, m := range slices.Compact(mistakes) {
 		e := &Error{File: name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}

@@ -13,16 +13,22 @@ type names struct {
 	pools     map[string]file.At
 	used      map[string]bool
 	misspelt  bool // a reference to a pool leads nowhere: then an unused pool is no news
+	// The name of a pool or a listener could not be read: then a reference that leads nowhere is no news.
+	unreadPools, unreadListeners bool
 }
 
 // names collects the names of listeners, routes and pools; each must be unique among its kind.
 func (c *checker) names(f *file.File) *names {
 	n := &names{listeners: map[string]file.At{}, pools: map[string]file.At{}, used: map[string]bool{}}
+	n.unreadListeners = f.Listeners == nil
 	for i := range f.Listeners {
 		c.unique("listener", f.Listeners[i].Name, n.listeners)
+		n.unreadListeners = n.unreadListeners || !f.Listeners[i].Name.IsSet()
 	}
+	n.unreadPools = f.Pools == nil && f.Has("pools")
 	for i := range f.Pools {
 		c.unique("pool", f.Pools[i].Name, n.pools)
+		n.unreadPools = n.unreadPools || !f.Pools[i].Name.IsSet()
 	}
 	routes := make(map[string]file.At, len(f.Routes))
 	for i := range f.Routes {
@@ -48,15 +54,18 @@ func (c *checker) pool(n *names, ref file.Name) {
 		return
 	}
 	n.used[ref.V] = true
-	if _, ok := n.pools[ref.V]; !ok {
-		n.misspelt = true
+	if _, ok := n.pools[ref.V]; ok {
+		return
+	}
+	n.misspelt = true
+	if !n.unreadPools {
 		c.errorf(ref, known(ref.V, "pool", n.pools), "there is no pool %q", ref.V)
 	}
 }
 
 // listener checks a reference to a listener.
 func (c *checker) listener(n *names, ref file.Name) {
-	if _, ok := n.listeners[ref.V]; !ok && ref.IsSet() {
+	if _, ok := n.listeners[ref.V]; !ok && ref.IsSet() && !n.unreadListeners {
 		c.errorf(ref, known(ref.V, "listener", n.listeners), "there is no listener %q", ref.V)
 	}
 }

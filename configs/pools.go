@@ -3,6 +3,7 @@ package configs
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,6 +78,7 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 		AnswerTimeout:    p.AnswerTimeout.V,
 		IdleTimeout:      p.IdleTimeout.V,
 		HalfCloseTimeout: p.HalfCloseTimeout.V,
+		StalledTimeout:   p.StalledTimeout.V,
 		DrainTimeout:     p.DrainTimeout.V,
 		Attempts:         p.Attempts.V,
 		Header:           p.ProxyProtocol.V,
@@ -85,27 +87,14 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 }
 
 func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
-	type target struct {
-		host string
-		addr string
-	}
-	seen := make(map[target]file.At, len(p.Backends))
+	seen := make(map[string]file.At, len(p.Backends))
 	var all []pool.BackendConfig
 	weights, sound := 0, len(p.Backends) > 0
 	for i := range p.Backends {
 		b := &p.Backends[i]
 		sound = sound && b.Address.IsSet()
 		weights += b.Weight.V
-		key := target{b.Address.Host, b.Address.Addr.String()}
-		if first, ok := seen[key]; ok && b.Address.IsSet() {
-			c.errorf(b.Address, "give one of them a larger weight instead", "pool %q: a second backend %s; the first is on line %d",
-				p.Name.V, targetText(b.Address), first.Line)
-		}
-		seen[key] = b.Address.At
-		if b.Address.Addr.IsValid() && p.Source.V.IsValid() && b.Address.Addr.Addr().Is4() != p.Source.V.Is4() {
-			c.errorf(b.Address, "", "pool %q: %s cannot be reached from the source address %s: one is IPv4, the other IPv6",
-				p.Name.V, targetText(b.Address), p.Source.V)
-		}
+		c.oneBackend(p, b, seen)
 		all = append(all, pool.BackendConfig{
 			Host: b.Address.Host, Addr: b.Address.Addr,
 			Weight: b.Weight.V, MaxConnections: b.MaxConnections.V, Backup: b.Backup.V,
@@ -115,6 +104,25 @@ func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
 		c.warnf(p.Backends[0], "", "pool %q: every backend has weight 0; its connections are refused", p.Name.V)
 	}
 	return all
+}
+
+// oneBackend checks a backend beside those before it, whose places are in seen.
+func (c *checker) oneBackend(p *file.Pool, b *file.Backend, seen map[string]file.At) {
+	if !b.Address.IsSet() {
+		return // missing or wrong, and said so
+	}
+	text := targetText(b.Address)
+	if first, ok := seen[text]; ok {
+		c.errorf(b.Address, "give one of them a larger weight instead", "pool %q: a second backend %s; the first is on line %d",
+			p.Name.V, text, first.Line)
+		return
+	}
+	seen[text] = b.Address.At
+	addr, source := b.Address.Addr.Addr(), p.Source.V
+	if addr.IsValid() && source.IsValid() && addr.Is4() != source.Is4() {
+		c.errorf(b.Address, "", "pool %q: %s cannot be reached from the source address %s: one is IPv4, the other IPv6",
+			p.Name.V, text, source)
+	}
 }
 
 func (c *checker) features(p *file.Pool) Features {
@@ -213,9 +221,10 @@ func (c *checker) serverName(t file.Text) route.Name {
 	return n
 }
 
+// targetText writes a backend as the file would.
 func targetText(t file.Target) string {
 	if t.Host != "" {
-		return t.Host + t.Addr.String()[strings.LastIndexByte(t.Addr.String(), ':'):]
+		return t.Host + ":" + strconv.Itoa(int(t.Addr.Port()))
 	}
 	return t.Addr.String()
 }

@@ -16,7 +16,7 @@ type Bind struct {
 }
 
 func (t *Bind) decode(d *decoder, n *yaml.Node, _ *key) {
-	if portOnly(d, n) {
+	if portOnly(d, n, "") {
 		return
 	}
 	if v, ok := parsed(d, n, parseBind); ok {
@@ -25,16 +25,16 @@ func (t *Bind) decode(d *decoder, n *yaml.Node, _ *key) {
 }
 
 // portOnly notes the mistake of a port alone, which YAML reads as a number.
-func portOnly(d *decoder, n *yaml.Node) bool {
+func portOnly(d *decoder, n *yaml.Node, host string) bool {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
 		return false
 	}
-	d.add(place(n), didYouMean(":"+n.Value), "%s must be an address with a port, not %s", d.here(), describe(n))
+	d.add(place(n), didYouMean(host+":"+n.Value), "%s must be an address with a port, not %s", d.here(), describe(n))
 	return true
 }
 
 func parseBind(s string) (netip.AddrPort, string, string) {
-	if port, ok := strings.CutPrefix(s, ":"); ok {
+	if port, ok := strings.CutPrefix(s, ":"); ok && !strings.Contains(port, ":") {
 		n, msg := parsePort(port, 0)
 		return netip.AddrPortFrom(netip.Addr{}, n), msg, ""
 	}
@@ -51,7 +51,7 @@ type Endpoint struct {
 }
 
 func (t *Endpoint) decode(d *decoder, n *yaml.Node, _ *key) {
-	if portOnly(d, n) {
+	if portOnly(d, n, "127.0.0.1") {
 		return
 	}
 	v, ok := parsed(d, n, func(s string) (netip.AddrPort, string, string) {
@@ -163,6 +163,9 @@ type Target struct {
 }
 
 func (t *Target) decode(d *decoder, n *yaml.Node, _ *key) {
+	if portOnly(d, n, "127.0.0.1") {
+		return
+	}
 	if v, ok := parsed(d, n, parseTarget); ok {
 		t.At, t.Host, t.Addr = place(n), v.Host, v.Addr
 	}

@@ -24,6 +24,10 @@ type Option[T any] struct {
 }
 
 func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
+	if hint := c.hint(n.Value); hint != "" && n.Kind == yaml.ScalarNode && n.Tag != "!!str" {
+		d.add(place(n), hint, "%s must be text, not %s", d.here(), describe(n))
+		return
+	}
 	s, ok := d.text(n)
 	if !ok {
 		return
@@ -35,15 +39,20 @@ func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
 			return
 		}
 	}
-	words := c.Words()
-	hint := ""
-	if h, ok := any(w).(interface{ Hint(string) string }); ok {
-		hint = h.Hint(s)
-	}
+	words, hint := c.Words(), c.hint(s)
 	if hint == "" {
 		hint = Nearest(s, words)
 	}
 	d.add(place(n), hint, "%s: %s is not one of %s", d.here(), quote(s), strings.Join(words, ", "))
+}
+
+// hint is what the type of the words knows of a word that is not among them.
+func (c *Choice[T, W]) hint(word string) string {
+	var w W
+	if h, ok := any(w).(interface{ Hint(string) string }); ok {
+		return h.Hint(word)
+	}
+	return ""
 }
 
 // Words returns the words in the order of the documentation.

@@ -151,9 +151,13 @@ func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
 		d.add(place(n), s.hint(), "%s must be a mapping of keys, not %s", d.here(), describe(n))
 		return
 	}
+	var meant uint64 // keys that are there, but misspelt
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, item := n.Content[i], n.Content[i+1]
-		k := d.known(s, name)
+		k, near := d.known(s, name)
+		if near != nil {
+			meant |= near.bit
+		}
 		if k == nil {
 			continue
 		}
@@ -166,7 +170,7 @@ func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
 		d.value(v.Field(k.field), item, name, k)
 		d.path = d.path[:len(d.path)-1]
 	}
-	d.required(s, m.seen, at)
+	d.required(s, m.seen|meant, at)
 }
 
 // begin fills v with the defaults, as a mapping at a node.
@@ -183,8 +187,8 @@ func (d *decoder) short(v reflect.Value, n *yaml.Node, into leaf) {
 	into.decode(d, n, nil)
 }
 
-// known finds the key that the node name spells.
-func (d *decoder) known(s *shape, name *yaml.Node) *key {
+// known finds the key that the node name spells, or else the one that it seems to mean.
+func (d *decoder) known(s *shape, name *yaml.Node) (k, near *key) {
 	switch {
 	case name.Kind == yaml.ScalarNode && name.Tag == "!!merge":
 		d.add(place(name), "write the keys out, or use an alias for a whole value", "%smerge keys (<<) are not supported", d.prefix())
@@ -192,11 +196,13 @@ func (d *decoder) known(s *shape, name *yaml.Node) *key {
 		d.add(place(name), "", "%sa key must be a plain word, not %s", d.prefix(), describe(name))
 	default:
 		if k := s.keys[name.Value]; k != nil {
-			return k
+			return k, nil
 		}
-		d.add(place(name), s.nearestKey(name.Value), "unknown key %s %s", quote(name.Value), d.inside())
+		near, hint := s.nearestKey(name.Value)
+		d.add(place(name), hint, "unknown key %s %s", quote(name.Value), d.inside())
+		return nil, near
 	}
-	return nil
+	return nil, nil
 }
 
 func (d *decoder) required(s *shape, seen uint64, at *yaml.Node) {

@@ -185,6 +185,17 @@ func (Rejects) Options() []Option[RejectWord] {
 	return []Option[RejectWord]{{"alert", Alert}, {"close", Close}, {"reset", Reset}}
 }
 
+// Hint knows other words for the same things.
+func (Rejects) Hint(word string) string {
+	switch word {
+	case "drop", "deny", "block", "refuse", "fin":
+		return didYouMean("close")
+	case "rst":
+		return didYouMean("reset")
+	}
+	return ""
+}
+
 // BareRejects are the spellings of [RejectWord] where no TLS is spoken.
 type BareRejects struct{}
 

@@ -172,6 +172,14 @@ func (HeaderVersions) Options() []Option[pool.HeaderVersion] {
 	return []Option[pool.HeaderVersion]{{"v1", pool.HeaderV1}, {"v2", pool.HeaderV2}}
 }
 
+// Hint knows the versions without their letter.
+func (HeaderVersions) Hint(word string) string {
+	if word == "1" || word == "2" {
+		return didYouMean("v" + word)
+	}
+	return ""
+}
+
 // HealthTypes are the kinds of active checks.
 type HealthTypes struct{}
 

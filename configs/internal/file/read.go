@@ -127,14 +127,18 @@ func yamlMistake(err error, data []byte) *Mistake {
 	if !errors.As(err, &e) {
 		return &Mistake{At{1, 1}, "not YAML: " + err.Error(), ""}
 	}
+	mark := e.Mark
+	if e.ContextMark.Line > 0 && strings.Contains(e.Message, "end of stream") {
+		mark = e.ContextMark // where it began is of more use than the end of the file
+	}
 	msg := e.Message
 	if e.ContextMsg != "" {
 		msg = e.ContextMsg + ": " + msg
-		if e.ContextMark.Line > 0 && e.ContextMark.Line != e.Mark.Line {
+		if e.ContextMark.Line > 0 && e.ContextMark.Line != e.Mark.Line && mark == e.Mark {
 			msg = fmt.Sprintf("%s of line %d: %s", e.ContextMsg, e.ContextMark.Line, e.Message)
 		}
 	}
-	at := At{int32(max(e.Mark.Line, 1)), int32(max(e.Mark.Column, 1))}
+	at := At{int32(max(mark.Line, 1)), int32(max(mark.Column, 1))}
 	return &Mistake{at, "not YAML: " + msg, yamlHint(e, at, data)}
 }
 

@@ -125,29 +125,28 @@ func (k *key) limits() string {
 	return k.loText + " to " + k.hiText
 }
 
-// nearestKey suggests what an unknown key may have meant: a key that looks like it, the mapping that has such a key,
-// or else all keys there are.
-func (s *shape) nearestKey(name string) string {
-	words := make([]string, len(s.order))
-	for i, k := range s.order {
-		words[i] = k.name
-	}
-	if near := nearest(name, words); near != "" {
-		return didYouMean(near)
+// nearestKey suggests what an unknown key may have meant: a key that looks like it, which is then returned too, the
+// mapping that has such a key, or else all keys there are.
+func (s *shape) nearestKey(name string) (*key, string) {
+	if near := nearest(name, s.names()); near != "" {
+		return s.keys[near], didYouMean(near)
 	}
 	if owners := elsewhere()[name]; len(owners) > 0 {
-		return fmt.Sprintf("%q is a key of %s", name, strings.Join(owners, " and of "))
+		return nil, fmt.Sprintf("%q is a key of %s", name, strings.Join(owners, ", "))
 	}
-	return s.hint()
+	return nil, s.hint()
 }
 
 // hint lists the keys.
-func (s *shape) hint() string {
+func (s *shape) hint() string { return "keys are " + strings.Join(s.names(), ", ") }
+
+// names returns the keys in the order of the struct.
+func (s *shape) names() []string {
 	words := make([]string, len(s.order))
 	for i, k := range s.order {
 		words[i] = k.name
 	}
-	return "keys are " + strings.Join(words, ", ")
+	return words
 }
 
 // elsewhere tells for each key in which mappings it may stand.
@@ -159,7 +158,7 @@ var elsewhere = sync.OnceValue(func() map[string][]string {
 		}
 		parent := "the top level"
 		if k.Parent != "" {
-			parent = `"` + k.Parent + `"`
+			parent = k.Parent
 		}
 		found[k.Name][parent] = true
 	}

@@ -1,0 +1,43 @@
+package configs
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// manyNames writes a file with n names, `perRoute` of them in each route.
+func manyNames(n, perRoute int) []byte {
+	var b strings.Builder
+	b.WriteString("listeners:\n  - {name: public, bind: [\"127.0.0.1:0\"]}\npools:\n  - {name: web, backends: [\"127.0.0.1:9101\"]}\nroutes:\n")
+	for i := range n {
+		if i%perRoute == 0 {
+			fmt.Fprintf(&b, "  - name: r%d\n    pool: web\n    hosts:\n", i)
+		}
+		fmt.Fprintf(&b, "      - host-%d.example.com\n", i)
+	}
+	return []byte(b.String())
+}
+
+// The whole of a load: YAML, keys, references, and the checks of the table.
+func BenchmarkParse(b *testing.B) {
+	for _, c := range []struct {
+		name        string
+		n, perRoute int
+	}{
+		{"100000 names in one route", 100_000, 100_000},
+		{"100000 routes of one name", 100_000, 1},
+		{"1000 routes of one name", 1000, 1},
+	} {
+		data := manyNames(c.n, c.perRoute)
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Parse("bench.yaml", data, "."); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

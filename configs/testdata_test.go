@@ -1,0 +1,147 @@
+package configs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+
+// Each rule of the file has a pair in testdata: NAME.good.yaml is accepted, with the warnings of NAME.good.want if it has
+// any; NAME.bad.yaml is refused with exactly the messages of NAME.bad.want.
+func TestEachRuleHasAGoodAndABadFile(t *testing.T) {
+	bad := glob(t, "*.bad.yaml")
+	if good := glob(t, "*.good.yaml"); len(good) != len(bad) {
+		t.Errorf("%d good files and %d bad ones: they come in pairs", len(good), len(bad))
+	}
+	dir := certificates(t)
+	for _, path := range bad {
+		rule := strings.TrimSuffix(filepath.Base(path), ".bad.yaml")
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			for _, kind := range []string{"good", "bad"} {
+				got := messages(t, rule+"."+kind+".yaml", dir, kind == "bad")
+				compare(t, filepath.Join("testdata", rule+"."+kind+".want"), got)
+			}
+		})
+	}
+}
+
+// messages returns the errors of a bad file or the warnings of a good one.
+func messages(t *testing.T, name, dir string, bad bool) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Parse(name, data, dir)
+	if bad != (err != nil) {
+		t.Errorf("%s: Parse returned the error %v", name, err)
+	}
+	text := ""
+	if err != nil {
+		text = err.Error() + "\n"
+	} else if len(cfg.Warnings) > 0 {
+		text = Errors(cfg.Warnings).Error() + "\n"
+	}
+	return strings.ReplaceAll(text, dir, "DIR")
+}
+
+// compare compares with an expectation; a file that does not exist expects nothing.
+func compare(t *testing.T, path, got string) {
+	t.Helper()
+	if *update && got == "" {
+		_ = os.Remove(path)
+		return
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s (-want +got, -update rewrites it):\n%s", path, d)
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	return paths
+}
+
+// certificates makes a directory with the certificates and keys that the files of testdata name.
+func certificates(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "certs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	certA, keyA := pair(t, "a.example.com")
+	certB, keyB := pair(t, "b.example.com")
+	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+	for name, f := range map[string]struct {
+		data []byte
+		mode os.FileMode
+	}{
+		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
+		"readable.key": {keyA, 0o644}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
+		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
+	} {
+		path := filepath.Join(dir, "certs", name)
+		if err := os.WriteFile(path, f.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, f.mode); err != nil { // whatever the umask is
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// pair makes a self-signed certificate and its key, in PEM.
+func pair(t testing.TB, name string) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
