@@ -136,13 +136,17 @@ func prefixes(list []netip.Prefix) string {
 	return strings.Join(words, ", ")
 }
 
-// printable returns s as it is if a terminal and a log can take it, and quoted otherwise.
+// printable returns s as it is if it is plain ASCII that nobody can misread, and quoted otherwise.
 func printable(s string) string {
-	quoted := strconv.QuoteToASCII(s)
-	if s != "" && quoted == `"`+s+`"` {
-		return s
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '"' {
+			return strconv.QuoteToASCII(s)
+		}
 	}
-	return quoted
+	if s == "" {
+		return `""`
+	}
+	return s
 }
 
 // kind is the word for what happens: pool, split, reject or terminate.

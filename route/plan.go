@@ -98,7 +98,7 @@ func (p *plan) groupHosts() {
 		for j, host := range r.Hosts {
 			pat, err := parsePattern(host)
 			if err != nil {
-				p.report(p.host(kindBadHost, i, j), "%s: host %s: %s", p.title(i), quoteHost(host), err)
+				p.report(p.host(kindBadHost, i, j), "%s: host %s: %s", p.title(i), printable(host), err)
 				continue
 			}
 			if g := p.group(pat); g.add(entry{i, j}) == 1 && pat.expr != nil {
@@ -131,11 +131,11 @@ func (g *group) add(e entry) int {
 func (p *plan) checkBudget(route, host, expressions, cells int) {
 	if expressions == maxExpressions+1 {
 		p.report(p.host(kindBadHost, route, host), "%s: host %s: more than %d different regexps in one table",
-			p.title(route), quoteHost(p.set.Routes[route].Hosts[host]), maxExpressions)
+			p.title(route), printable(p.set.Routes[route].Hosts[host]), maxExpressions)
 	}
 	if cells > maxExpressionCells {
 		p.report(p.host(kindBadHost, route, host), "%s: host %s: the regexps up to this one need more than %d MiB together",
-			p.title(route), quoteHost(p.set.Routes[route].Hosts[host]), maxExpressionCells*2>>20)
+			p.title(route), printable(p.set.Routes[route].Hosts[host]), maxExpressionCells*2>>20)
 	}
 }
 
@@ -162,7 +162,7 @@ func (p *plan) order(g *group) {
 
 // reportCovered says that e is never reached, because first takes all that it would take.
 func (p *plan) reportCovered(e, first entry) {
-	host := quoteHost(p.set.Routes[e.route].Hosts[e.host])
+	host := printable(p.set.Routes[e.route].Hosts[e.host])
 	c := p.host(kindDuplicate, e.route, e.host)
 	c.Other, c.OtherHost = first.route, first.host
 	switch {
@@ -188,7 +188,7 @@ func (p *plan) checkShadow(g *group) {
 			c := p.host(kindUnreachable, e.route, e.host)
 			c.Other, c.OtherHost = first.route, first.host
 			p.report(c, "%s: host %s can never match: names that end so belong to %s of %s, which is tried before any regexp",
-				p.title(e.route), quoteHost(p.set.Routes[e.route].Hosts[e.host]), wild, p.title(first.route))
+				p.title(e.route), printable(p.set.Routes[e.route].Hosts[e.host]), wild, p.title(first.route))
 		}
 	}
 }
@@ -259,6 +259,3 @@ func (p *plan) title(route int) string {
 	}
 	return fmt.Sprintf("routes[%d]", route)
 }
-
-// quoteHost shows a host as written, unless that could be misread.
-func quoteHost(host string) string { return printable(host) }
