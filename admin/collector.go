@@ -1,0 +1,140 @@
+package admin
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-23b4a313/switchyard/balancer"
+)
+
+// collector turns one copy of the counters into metrics at each scrape, so that the data plane knows of no metric
+// library, and the series of a listener or backend that is no more are gone with it.
+type collector struct {
+	state *state
+	descs [numMetrics]*prometheus.Desc
+}
+
+func newCollector(st *state) *collector { return &collector{state: st, descs: describe()} }
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. It asks the source once.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := scrape{descs: &c.descs, out: out}
+	s.add(metricBuild, 1, c.state.version, runtime.Version())
+	src := c.state.load()
+	if src == nil {
+		s.add(metricReady, 0)
+		return
+	}
+	stats := src.Stats()
+	s.process(&stats, src.Ready())
+	for i := range stats.Listeners {
+		s.listener(&stats.Listeners[i])
+	}
+	for i := range stats.Pools {
+		s.pool(&stats.Pools[i])
+	}
+}
+
+// scrape sends the metrics of one Collect.
+type scrape struct {
+	descs *[numMetrics]*prometheus.Desc
+	out   chan<- prometheus.Metric
+}
+
+func (s *scrape) process(st *balancer.Stats, ready bool) {
+	started := float64(st.Started.UnixMicro()) / 1e6
+	s.add(metricLimit, float64(st.Limit))
+	s.add(metricReady, zeroOrOne(ready))
+	s.add(metricLogDropped, float64(st.LogDropped))
+	s.add(metricPanics, float64(st.Panics))
+	s.add(metricStart, started)
+	s.add(metricConfigLoaded, started) // a configuration is loaded once in the life of a process
+}
+
+// listener also sends the causes that have not occurred yet: rate() sees the first occurrence only in a series that was
+// there before it.
+func (s *scrape) listener(l *balancer.ListenerStats) {
+	s.add(metricAccepted, float64(l.Accepted), l.Name)
+	s.add(metricActive, float64(l.Active), l.Name)
+	for c := balancer.CauseNone + 1; c < balancer.NumCauses; c++ {
+		s.add(metricClosed, float64(l.Closed[c]), l.Name, c.String())
+	}
+	s.addHistogram(metricHello, l.Hello, l.Name)
+}
+
+func (s *scrape) pool(p *balancer.PoolStats) {
+	s.addHistogram(metricDial, p.Dial, p.Name)
+	for _, b := range mergeBackends(p.Backends) {
+		s.add(metricBackendUp, zeroOrOne(b.Up), p.Name, b.Address)
+		s.add(metricBackendActive, float64(b.Active), p.Name, b.Address)
+		s.add(metricBackendTotal, float64(b.Total), p.Name, b.Address)
+		s.add(metricBackendFailures, float64(b.Failures), p.Name, b.Address)
+		s.add(metricBackendBytes, float64(b.BytesIn), p.Name, b.Address, "in")
+		s.add(metricBackendBytes, float64(b.BytesOut), p.Name, b.Address, "out")
+	}
+}
+
+// mergeBackends returns all in order, and what has the same address added up under the first; all is left as it is. An
+// address may be in a pool twice, once written out and once behind a DNS name, and two series with the same labels
+// would cost the whole scrape. Such an address is up if it is for any of its names.
+func mergeBackends(all []balancer.BackendStats) []balancer.BackendStats {
+	out := make([]balancer.BackendStats, 0, len(all))
+	at := make(map[string]int, len(all))
+	for _, b := range all {
+		i, ok := at[b.Address]
+		if !ok {
+			at[b.Address] = len(out)
+			out = append(out, b)
+			continue
+		}
+		sum := &out[i]
+		sum.Active += b.Active
+		sum.Total += b.Total
+		sum.Failures += b.Failures
+		sum.BytesIn += b.BytesIn
+		sum.BytesOut += b.BytesOut
+		sum.Up = sum.Up || b.Up
+	}
+	return out
+}
+
+// add sends one value. Labels are from the configuration, which is UTF-8; were one not, its bad bytes are replaced
+// rather than the whole scrape lost.
+func (s *scrape) add(i int, v float64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(s.descs[i], metricTable[i].kind.valueType(), v, valid(labels)...)
+}
+
+func (s *scrape) addHistogram(i int, h balancer.Histogram, labels ...string) {
+	buckets := make(map[float64]uint64, len(h.Bounds))
+	var n uint64
+	for k, count := range h.Counts {
+		n += count
+		if k < len(h.Bounds) {
+			buckets[h.Bounds[k]] = n
+		}
+	}
+	s.out <- prometheus.MustNewConstHistogram(s.descs[i], n, h.Sum, buckets, valid(labels)...)
+}
+
+func valid(labels []string) []string {
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "\uFFFD")
+	}
+	return labels
+}
+
+func zeroOrOne(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

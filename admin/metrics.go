@@ -1,0 +1,118 @@
+package admin
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// prefix begins the name of every metric that is ours.
+const prefix = "switchyard_"
+
+// kind is how a metric may move.
+type kind string
+
+const (
+	counter   kind = "counter"
+	gauge     kind = "gauge"
+	histogram kind = "histogram"
+)
+
+// metric is one family: its name after the prefix, what it says and what an operator does about it. docs/metrics.md is
+// made from these.
+type metric struct {
+	name   string
+	kind   kind
+	labels []string // each a name from the configuration, a word of an enum, or of this build
+	help   string   // no stop at the end, as the Prometheus linter has it
+	action string
+}
+
+// The metrics, in the order of metricTable.
+const (
+	metricAccepted = iota
+	metricClosed
+	metricActive
+	metricHello
+	metricDial
+	metricBackendUp
+	metricBackendActive
+	metricBackendTotal
+	metricBackendFailures
+	metricBackendBytes
+	metricLimit
+	metricReady
+	metricLogDropped
+	metricPanics
+	metricBuild
+	metricStart
+	metricConfigLoaded
+	numMetrics
+)
+
+// metricTable is never changed.
+var metricTable = [numMetrics]metric{
+	metricAccepted: {"connections_accepted_total", counter, []string{"listener"},
+		"Connections accepted, those refused by a limit included",
+		"A step down to zero means that nobody reaches the listener: look at what is in front of it."},
+	metricClosed: {"connections_closed_total", counter, []string{"listener", "cause"},
+		"Connections that have ended, by the one cause they ended with; all causes are there from the start",
+		"docs/causes.md says for each cause what it means and what to do. Every accepted connection is counted here once."},
+	metricActive: {"connections_active", gauge, []string{"listener"},
+		"Connections that are open now",
+		"Compare with the listener's max_connections and with connection_limit."},
+	metricHello: {"client_hello_duration_seconds", histogram, []string{"listener"},
+		"Time from accept to a complete ClientHello, a PROXY header included",
+		"A tail near hello_timeout means slow or silent clients; if all of them are slow, the network or this machine is."},
+	metricDial: {"backend_dial_duration_seconds", histogram, []string{"pool"},
+		"Time from the start of a connection to a backend to its being established",
+		"Should be the network's round trip. Steps at 1 s and 3 s are lost SYNs: a full accept queue or a firewall."},
+	metricBackendUp: {"backend_up", gauge, []string{"pool", "backend"},
+		"1 if the backend takes connections, 0 if it is down",
+		"Alert when a pool's sum falls below what its load needs; look at the backend."},
+	metricBackendActive: {"backend_connections_active", gauge, []string{"pool", "backend"},
+		"Connections to the backend that are open now",
+		"Uneven values are expected with weights and maglev; otherwise a backend answers more slowly than its neighbours."},
+	metricBackendTotal: {"backend_connections_total", counter, []string{"pool", "backend"},
+		"Connections the backend was chosen for, attempts that failed included",
+		"Shows how the load is spread."},
+	metricBackendFailures: {"backend_failures_total", counter, []string{"pool", "backend"},
+		"Attempts that failed before the backend sent a first byte; another backend may have served the client",
+		"Any steady rate deserves a look at that backend, even while clients notice nothing."},
+	metricBackendBytes: {"backend_bytes_total", counter, []string{"pool", "backend", "direction"},
+		"Bytes relayed: in is from the client to the backend, out from the backend to the client",
+		"Traffic, for capacity planning."},
+	metricLimit: {"connection_limit", gauge, nil,
+		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
+		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},
+	metricReady: {"ready", gauge, nil,
+		"1 if /readyz answers 200, 0 while draining",
+		"0 without a planned stop: look at the log for the signal."},
+	metricLogDropped: {"log_lines_dropped_total", counter, nil,
+		"Log lines left out because there were too many of their cause",
+		"The counters of connections_closed_total are still exact; the log is a sample of them."},
+	metricPanics: {"panics_total", counter, nil,
+		"Defects in Switchyard that ended one connection each",
+		"Must stay 0. The log has the stack at level error: please report it."},
+	metricBuild: {"build_info", gauge, []string{"version", "goversion"},
+		"Always 1; the labels are the version of this build and of Go",
+		"Shows which machines run what."},
+	metricStart: {"start_time_seconds", gauge, nil,
+		"When the balancer started, in seconds since the epoch",
+		"A change that nobody made is a crash and a restart."},
+	metricConfigLoaded: {"config_last_reload_success_timestamp_seconds", gauge, nil,
+		"When the configuration in force was loaded, in seconds since the epoch",
+		"Older than the file: the file is not in force."},
+}
+
+// describe makes the descriptors of all metrics.
+func describe() (descs [numMetrics]*prometheus.Desc) {
+	for i, m := range metricTable {
+		descs[i] = prometheus.NewDesc(prefix+m.name, m.help, m.labels, nil)
+	}
+	return descs
+}
+
+// valueType is the kind in the library's words, for all but histograms.
+func (k kind) valueType() prometheus.ValueType {
+	if k == counter {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}

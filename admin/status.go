@@ -1,0 +1,147 @@
+package admin
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer"
+)
+
+// Status is what GET /v1/status answers, as JSON. Fields may be added to it; those that are there stay.
+type Status struct {
+	Version       string           `json:"version"`
+	State         string           `json:"state"`   // starting, ready or draining
+	Started       time.Time        `json:"started"` // zero while starting
+	UptimeSeconds float64          `json:"uptime_s"`
+	Active        int64            `json:"active"` // connections open now
+	Limit         int64            `json:"limit"`  // of connections open at once
+	LogDropped    uint64           `json:"log_lines_dropped"`
+	Panics        uint64           `json:"panics"`
+	Listeners     []ListenerStatus `json:"listeners"` // never null, nor is any list below
+	Pools         []PoolStatus     `json:"pools"`
+}
+
+// ListenerStatus is one listener since the start.
+type ListenerStatus struct {
+	Name     string            `json:"name"`
+	Accepted uint64            `json:"accepted"`
+	Active   int64             `json:"active"`
+	Closed   map[string]uint64 `json:"closed"` // by cause, those that occurred
+	Hello    Latency           `json:"hello"`  // from accept to a complete ClientHello
+}
+
+// PoolStatus is one pool since the start.
+type PoolStatus struct {
+	Name     string          `json:"name"`
+	Active   int64           `json:"active"`
+	Dial     Latency         `json:"dial"` // from dial to connected
+	Backends []BackendStatus `json:"backends"`
+}
+
+// BackendStatus is one backend since the start.
+type BackendStatus struct {
+	Address  string `json:"address"`
+	Up       bool   `json:"up"`
+	Active   int64  `json:"active"`
+	Total    uint64 `json:"total"`
+	Failures uint64 `json:"failures"`
+	BytesIn  uint64 `json:"bytes_in"`  // client to backend
+	BytesOut uint64 `json:"bytes_out"` // backend to client
+}
+
+// Latency sums a histogram up, to the microsecond. Quantiles are interpolated within a bucket, and never above the last
+// bound.
+type Latency struct {
+	Count  uint64  `json:"count"`
+	Mean   float64 `json:"mean_s"`
+	Median float64 `json:"p50_s"`
+	P99    float64 `json:"p99_s"`
+}
+
+// status makes one Status from one copy of the counters.
+func (s *state) status() Status {
+	out := Status{Version: s.version, State: string(s.phase()), Listeners: []ListenerStatus{}, Pools: []PoolStatus{}}
+	src := s.load()
+	if src == nil {
+		return out
+	}
+	st := src.Stats()
+	out.Started, out.UptimeSeconds = st.Started, time.Since(st.Started).Seconds()
+	out.Active, out.Limit = st.Connections, st.Limit
+	out.LogDropped, out.Panics = st.LogDropped, st.Panics
+	for i := range st.Listeners {
+		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))
+	}
+	for i := range st.Pools {
+		out.Pools = append(out.Pools, poolStatus(&st.Pools[i]))
+	}
+	return out
+}
+
+func listenerStatus(l *balancer.ListenerStats) ListenerStatus {
+	closed := make(map[string]uint64)
+	for c := balancer.CauseNone + 1; c < balancer.NumCauses; c++ {
+		if n := l.Closed[c]; n > 0 {
+			closed[c.String()] = n
+		}
+	}
+	return ListenerStatus{Name: l.Name, Accepted: l.Accepted, Active: l.Active, Closed: closed, Hello: latency(&l.Hello)}
+}
+
+func poolStatus(p *balancer.PoolStats) PoolStatus {
+	out := PoolStatus{Name: p.Name, Active: p.Active, Dial: latency(&p.Dial), Backends: []BackendStatus{}}
+	for _, b := range p.Backends {
+		out.Backends = append(out.Backends, BackendStatus{
+			Address: b.Address, Up: b.Up, Active: b.Active, Total: b.Total, Failures: b.Failures,
+			BytesIn: b.BytesIn, BytesOut: b.BytesOut,
+		})
+	}
+	return out
+}
+
+func latency(h *balancer.Histogram) Latency {
+	var n uint64
+	for _, c := range h.Counts {
+		n += c
+	}
+	if n == 0 {
+		return Latency{}
+	}
+	return Latency{
+		Count: n, Mean: micros(h.Sum / float64(n)), Median: micros(quantile(h, n, 0.5)), P99: micros(quantile(h, n, 0.99)),
+	}
+}
+
+// micros rounds seconds to microseconds: more digits would only look exact.
+func micros(s float64) float64 { return math.Round(s*1e6) / 1e6 }
+
+// quantile is the value below which the share q of the n observations lies, taken as spread evenly in each bucket.
+func quantile(h *balancer.Histogram, n uint64, q float64) float64 {
+	rank := q * float64(n)
+	var below, lower float64
+	for i, count := range h.Counts {
+		if i >= len(h.Bounds) {
+			break
+		}
+		if c := float64(count); c > 0 && below+c >= rank {
+			return lower + (h.Bounds[i]-lower)*(rank-below)/c
+		}
+		below += float64(count)
+		lower = h.Bounds[i]
+	}
+	return lower
+}
+
+func (s *state) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	writeStatus(w, s.status())
+}
+
+func writeStatus(w io.Writer, s Status) {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(s) // the client is gone: nobody to tell
+}

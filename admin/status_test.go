@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/seed-23b4a313/switchyard/balancer"
+)
+
+func TestStatusIsTheCountersInWords(t *testing.T) {
+	s := newServer(t, busy())
+	res, body := ask(s.unix, "GET", "/v1/status")
+	if got := res.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("content type is %q", got)
+	}
+	var got Status
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%v in\n%s", err, body)
+	}
+	want := Status{
+		Version: "v1.2.3", State: "ready", Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
+		Active: 40, Limit: 9900, LogDropped: 12, Panics: 1,
+		Listeners: []ListenerStatus{{
+			Name: "public", Accepted: 1000, Active: 40, Closed: map[string]uint64{"ok": 950, "bad_hello": 10},
+			Hello: Latency{Count: 963, Mean: 2.5 / 963, Median: 0.001 * 481.5 / 900, P99: 0.001 + 0.009*(963*0.99-900)/60},
+		}},
+		Pools: []PoolStatus{{
+			Name: "web", Active: 40, Dial: Latency{Count: 15, Mean: 0.002, Median: 0.00075, P99: 0.001 + 0.009*(14.85-10)/5},
+			Backends: []BackendStatus{
+				{Address: "10.0.0.1:443", Up: true, Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30},
+				{Address: "[2001:db8::1]:443", Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000},
+			},
+		}},
+	}
+	if got.UptimeSeconds == 0 {
+		t.Error("uptime is zero")
+	}
+	got.UptimeSeconds = 0
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 5.1e-7)); diff != "" {
+		t.Errorf("/v1/status (-want +got):\n%s", diff)
+	}
+}
+
+func TestStatusOfNothingHasEmptyLists(t *testing.T) {
+	for name, src := range map[string]Source{"starting": nil, "no listener": &fakeSource{}} {
+		if _, body := ask(newServer(t, src).unix, "GET", "/v1/status"); strings.Contains(body, "null") {
+			t.Errorf("%s:\n%s", name, body)
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	cases := []struct {
+		name   string
+		bounds []float64
+		counts []uint64
+		q      float64
+		want   float64
+	}{
+		{"middle of the only bucket", []float64{1}, []uint64{10, 0}, 0.5, 0.5},
+		{"edge of a bucket", []float64{1, 2}, []uint64{5, 5, 0}, 0.5, 1},
+		{"empty buckets are passed over", []float64{1, 2, 3}, []uint64{1, 0, 1, 0}, 0.99, 2.98},
+		{"above the last bound there is no more to say", []float64{1, 2}, []uint64{0, 0, 9}, 0.5, 2},
+		{"no bounds", nil, []uint64{4}, 0.5, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var n uint64
+			for _, k := range c.counts {
+				n += k
+			}
+			if got := quantile(&balancer.Histogram{Bounds: c.bounds, Counts: c.counts}, n, c.q); math.Abs(got-c.want) > 1e-9 {
+				t.Errorf("quantile %v of %v up to %v is %v, want %v", c.q, c.counts, c.bounds, got, c.want)
+			}
+		})
+	}
+}
+
+func TestPageShowsWhatMatters(t *testing.T) {
+	res, body := ask(newServer(t, busy()).tcp, "GET", "/")
+	for _, want := range []string{
+		"version v1.2.3", "Listener public", "Pool web", "<td>bad_hello</td><td>10</td>", "[2001:db8::1]:443",
+		">down<", ">up<", "5 MiB", "3 GiB", "1 of 2 backends up", "40 connections of 9900 (0 %)", "1 panics",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q:\n%s", want, body)
+		}
+	}
+	if p := res.Header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || strings.Contains(p, "unsafe") {
+		t.Errorf("policy is %q", p)
+	}
+	for _, alien := range []string{"<script", "http://", "https://", "//cdn", "@import", "url("} {
+		if strings.Contains(body, alien) {
+			t.Errorf("the page holds %q", alien)
+		}
+	}
+}
+
+// The browser applies the style only if its hash is that of the policy, byte for byte.
+func TestPageStyleIsSentAsItWasHashed(t *testing.T) {
+	_, body := ask(newServer(t, busy()).tcp, "GET", "/")
+	if !strings.Contains(body, "<style>"+pageStyle+"</style>") {
+		t.Error("the template changes the style")
+	}
+}
+
+func TestPageEscapesNames(t *testing.T) {
+	evil := `<script>alert(1)</script>"'&`
+	src := &fakeSource{stats: balancer.Stats{
+		Listeners: []balancer.ListenerStats{{Name: evil}},
+		Pools:     []balancer.PoolStats{{Name: evil, Backends: []balancer.BackendStats{{Address: evil}}}},
+	}}
+	_, body := ask(newServer(t, src).tcp, "GET", "/")
+	if strings.Contains(body, "<script") || strings.Count(body, "&lt;script&gt;") != 3 {
+		t.Errorf("names are not escaped:\n%s", body)
+	}
+}
+
+func TestFormatBytes(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1 << 20: "1 MiB", 999 << 10: "999 KiB", 1000 << 10: "0.977 MiB",
+		3 << 29: "1.5 GiB", math.MaxUint64: "16 EiB",
+	} {
+		if got := formatBytes(n); got != want {
+			t.Errorf("formatBytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestFormatSeconds(t *testing.T) {
+	for s, want := range map[float64]string{0: "0s", 0.0000123456: "12.35µs", 0.0123456: "12.35ms", 1.23456: "1.23s", 3725.4: "1h2m5s"} {
+		if got := formatSeconds(s); got != want {
+			t.Errorf("formatSeconds(%v) = %q, want %q", s, got, want)
+		}
+	}
+}
