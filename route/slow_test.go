@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // slowMatch is the twin of [Snapshot.find]: it reads the rules of the file format line by line, and shares no code with
@@ -51,13 +52,24 @@ func slowHost(h, name string) (rule, length int, ok bool) {
 	case h == "*":
 		return 4, 0, true
 	case h[0] == '~':
-		return 3, 0, regexp.MustCompile("(?i)" + h[1:]).MatchString(name)
+		return 3, 0, slowRegexp(h).MatchString(name)
 	case h[0] == '*':
 		suffix := strings.ToLower(strings.TrimSuffix(h[1:], "."))
 		return 2, len(suffix), strings.HasSuffix(name, suffix) && len(name) > len(suffix)
 	default:
 		return 1, 0, strings.EqualFold(strings.TrimSuffix(h, "."), name)
 	}
+}
+
+// slowRegexps spares the properties most of their time: compiled hosts by their text.
+var slowRegexps sync.Map
+
+func slowRegexp(h string) *regexp.Regexp {
+	re, ok := slowRegexps.Load(h)
+	if !ok {
+		re, _ = slowRegexps.LoadOrStore(h, regexp.MustCompile("(?i)"+h[1:]))
+	}
+	return re.(*regexp.Regexp)
 }
 
 // slowFirst is where a regexp stands in the file for the first time; 0 for other hosts.
