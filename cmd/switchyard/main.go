@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 )
@@ -19,8 +18,8 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetOut(data)
 	root.SetErr(errw)
 	err := root.Execute()
-	if err == nil && data.err != nil {
-		err = fmt.Errorf("write the output: %w", data.err)
+	if data.err != nil {
+		err = data.err // what else went wrong followed from it
 	}
 	return report(errw, err)
 }

@@ -22,7 +22,6 @@ switchyard.1, switchyard-run.1 and so on. They are made from the same texts as -
 		Args: exactArgs("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
-			root.InitDefaultCompletionCmd() // as in the tree that users see
 			if markdown {
 				return os.WriteFile(args[0], manual.Markdown(root), 0o644)
 			}

@@ -28,10 +28,11 @@ Exit status: 0 done, 1 failed, 2 bad usage, 3 bad configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	needsSubcommand(root)
-	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newVersion(), newMan())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newVersion(), newCompletion(), newMan())
 	return root
 }
 

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// update rewrites the expectations of the scripts.
+var update = flag.Bool("update", false, "rewrite the cmp files of testdata/script")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"switchyard": main})
+}
+
+// TestScripts runs the stories in testdata/script; each is a file with what is typed and what has to come out.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[daemonsKey{}] = make(daemons)
+			env.Setenv("TMPDIR", env.WorkDir)
+			testdata, err := filepath.Abs("testdata")
+			env.Setenv("TESTDATA", testdata)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"daemon":   daemon,
+			"expect":   expect,
+			"sendsig":  sendSignal,
+			"finishes": finishes,
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "root":
+				return os.Getuid() == 0, nil
+			case "devfull":
+				_, err := os.Stat("/dev/full")
+				return err == nil, nil
+			}
+			return false, nil
+		},
+	})
+}
