@@ -16,3 +16,5 @@
 //
 // docs/reference.md and docs/switchyard.schema.json are generated from the structs of internal/file.
 package configs
+
+//go:generate go run ./internal/gen -out ../docs
