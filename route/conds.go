@@ -104,14 +104,10 @@ func aggregate(prefixes []netip.Prefix) (out []netip.Prefix) {
 	return out
 }
 
-// mergeSiblings replaces the last two prefixes by the one that they make up, as long as they do.
+// mergeSiblings replaces the last two prefixes, which are disjoint, by the one that they make up, as long as they do.
 func mergeSiblings(list []netip.Prefix) []netip.Prefix {
-	for len(list) >= 2 {
-		a, b := list[len(list)-2], list[len(list)-1]
-		if a.Bits() != b.Bits() || a == b || parent(a) != parent(b) {
-			break
-		}
-		list = append(list[:len(list)-2], parent(a))
+	for n := len(list); n >= 2 && parent(list[n-2]) == parent(list[n-1]); n-- {
+		list = append(list[:n-2], parent(list[n-1]))
 	}
 	return list
 }

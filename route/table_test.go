@@ -95,6 +95,33 @@ func TestTableKeepsNothingOfTheSet(t *testing.T) {
 	}
 }
 
+// More rows than a byte counts: file order is the order of numbers.
+func TestLongTablesKeepFileOrder(t *testing.T) {
+	t.Parallel()
+	const n = 600
+	s := &Set{Pools: []string{"web"}}
+	for i := range n {
+		host := fmt.Sprintf(`~^(?:x|n%d)$`, i)
+		s.Routes = append(s.Routes, Route{Name: fmt.Sprint(i), Hosts: []string{host}, Action: toPool("web")})
+	}
+	snap := mustTable(t, s).Snapshot()
+	for i, r := range snap.Routes() {
+		if r.Index != i || r.Name != fmt.Sprint(i) {
+			t.Fatalf("route %q with index %d is at %d", r.Name, r.Index, i)
+		}
+	}
+	for name, want := range map[string]string{"x": "0", "n255": "255", "n256": "256", "n599": "599"} {
+		if d := snap.Match(&Query{Name: mustName(t, name)}); d.Route == nil || d.Route.Name != want {
+			t.Errorf("%s: got %+v, want route %s", name, d, want)
+		}
+	}
+	s.Routes = append(s.Routes[300:], s.Routes[:300]...)
+	snap = mustTable(t, s).Snapshot()
+	if d := snap.Match(&Query{Name: mustName(t, "x")}); d.Route == nil || d.Route.Name != "300" {
+		t.Errorf("x: got %+v, want the first route of the file", d)
+	}
+}
+
 func TestEmptyTable(t *testing.T) {
 	t.Parallel()
 	snap := mustTable(t, &Set{}).Snapshot()
