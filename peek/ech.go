@@ -8,7 +8,7 @@ type ECH uint8
 const (
 	ECHNone   ECH = iota // no extension
 	ECHOuter             // an inner hello is in there, encrypted
-	ECHGREASE            // has the shape of the noise that browsers send where they know no key
+	ECHGREASE            // the same, or the noise that browsers send where they know no key: a guess
 	ECHInner             // this is itself an inner hello; only whoever opened the outer one sees it
 )
 
@@ -20,7 +20,7 @@ func (e ECH) String() string {
 	case ECHOuter:
 		return "outer"
 	case ECHGREASE:
-		return "grease"
+		return "grease-looking"
 	case ECHInner:
 		return "inner"
 	}
@@ -42,10 +42,13 @@ const (
 //	type 1 = 0 outer │ KDF 2 │ AEAD 2 │ config id 1 │ length 2, enc │ length 2, payload
 //	type 1 = 1 inner │ nothing
 //
-// GREASE is made to be mistaken for the real thing (RFC 9849 §6.2), so ECHGREASE is a
-// guess and good for printing only: an X25519 key, and a payload of one of the few sizes
-// that browsers make up. Chrome and everything else on BoringSSL: 32 times 4 to 7, and a
-// tag of 16 bytes. Firefox: 239. Only the key's owner, by config id, knows for sure.
+// GREASE is made to be mistaken for the real thing (RFC 9849 §6.2), and from outside it
+// is: only the owner of the key, by config id and by trying, knows for sure. ECHGREASE
+// means an X25519 key and a payload of one of the few sizes that browsers make up: 32
+// times 4 to 7 and a tag of 16 bytes (BoringSSL, so Chrome), or 239 (Firefox). A real
+// inner hello, padded to 32 bytes as it is, can have one of those sizes; one that repeats
+// little of the outer hello is longer. So ECHOuter is no noise we know of, and ECHGREASE
+// may be either. Good for printing only.
 func classifyECH(body cursor) (ECH, bool) {
 	typ, ok := body.u8()
 	if !ok {

@@ -99,7 +99,8 @@ func (h *Hello) decode(msg []byte) fault {
 	return fault{}
 }
 
-// fixedPart reads what every hello since SSL 3.0 has. On a mistake c stands at the field.
+// fixedPart reads what every hello since SSL 3.0 has. On a mistake c stands at the field,
+// or after it if it is all there.
 func (h *Hello) fixedPart(c *cursor) (what string) {
 	c.take(messageHeaderSize)
 	version, ok := c.u16()
@@ -110,22 +111,27 @@ func (h *Hello) fixedPart(c *cursor) (what string) {
 	if h.Random, ok = c.take(32); !ok {
 		return "hello ends inside its random"
 	}
-	before := *c
-	if h.SessionID, ok = c.vec8(); !ok || len(h.SessionID) > maxSessionID {
-		*c = before
-		return "session id is cut short or longer than 32 bytes"
+	if h.SessionID, ok = c.vec8(); !ok {
+		return "hello ends inside its session id"
 	}
-	before = *c
+	if len(h.SessionID) > maxSessionID {
+		return "session id longer than 32 bytes"
+	}
 	suites, ok := c.vec16()
-	if !ok || len(suites) == 0 || len(suites)%2 != 0 {
-		*c = before
-		return "cipher suites are cut short, none, or not a list of pairs"
+	switch {
+	case !ok:
+		return "hello ends inside its cipher suites"
+	case len(suites) == 0:
+		return "no cipher suites"
+	case len(suites)%2 != 0:
+		return "half a cipher suite"
 	}
 	h.CipherSuites = suites
-	before = *c
-	if h.Compression, ok = c.vec8(); !ok || len(h.Compression) == 0 {
-		*c = before
-		return "compression methods are cut short or none"
+	if h.Compression, ok = c.vec8(); !ok {
+		return "hello ends inside its compression methods"
+	}
+	if len(h.Compression) == 0 {
+		return "no compression methods"
 	}
 	return ""
 }
