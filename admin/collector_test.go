@@ -61,7 +61,7 @@ switchyard_backend_bytes_total{backend="[2001:db8::1]:443",direction="out",pool=
 # TYPE switchyard_backend_connections_active gauge
 switchyard_backend_connections_active{backend="10.0.0.1:443",pool="web"} 30
 switchyard_backend_connections_active{backend="[2001:db8::1]:443",pool="web"} 10
-# HELP switchyard_backend_connections_total Connections the backend was chosen for, attempts that failed included
+# HELP switchyard_backend_connections_total Connections the backend has answered; an attempt that failed is not one
 # TYPE switchyard_backend_connections_total counter
 switchyard_backend_connections_total{backend="10.0.0.1:443",pool="web"} 700
 switchyard_backend_connections_total{backend="[2001:db8::1]:443",pool="web"} 260

@@ -31,6 +31,8 @@ type Source interface {
 	Ready() bool
 }
 
+var _ Source = (*balancer.Server)(nil)
+
 // Options are what a Server needs.
 type Options struct {
 	// Source may be nil while the balancer is not there yet; see SetSource.
