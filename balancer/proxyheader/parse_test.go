@@ -118,8 +118,9 @@ func TestParseReadsHeader(t *testing.T) {
 func TestParseSaysIncompleteForEveryPrefix(t *testing.T) {
 	for _, c := range good {
 		untouched := proxyheader.Info{UniqueID: []byte("as before")}
-		for cut := range len(c.in) {
-			n, err := proxyheader.Parse([]byte(c.in[:cut]), &untouched)
+		in := []byte(c.in)
+		for cut := range len(in) {
+			n, err := proxyheader.Parse(in[:cut], &untouched)
 			if n != 0 || err != proxyheader.ErrIncomplete {
 				t.Fatalf("%s: Parse of its first %d bytes = %d, %v, want 0, ErrIncomplete", c.name, cut, n, err)
 			}
