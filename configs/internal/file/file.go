@@ -64,7 +64,7 @@ type Drain struct {
 type Listener struct {
 	Mapping
 	// The name in logs, metrics and `listeners:` of routes. Unique among listeners.
-	Name Name `yaml:"name" required:"true" good:"public" bad:"\"front door\""`
+	Name Name `yaml:"name" required:"true" good:"edge" bad:"\"front door\""`
 	// Addresses to accept on: `host:port` with an IP address, `[v6]:port`, or `:port` for both families. Port 0: the
 	// kernel chooses.
 	Bind []Bind `yaml:"bind" required:"true" min:"1" max:"64" good:"[\":8443\"]" bad:"[\"example.com:8443\"]"`
@@ -125,11 +125,11 @@ type Route struct {
 	// Networks that the client's address must be in, after any PROXY header. Absent: no condition.
 	Clients []Prefix `yaml:"clients" min:"1" max:"10000" good:"[192.0.2.0/24]" bad:"[192.0.2.1/24]"`
 	// Listeners that the connection must have come by. Absent: no condition.
-	Listeners []Name `yaml:"listeners" min:"1" max:"1000" good:"[public]" bad:"[nowhere]"`
+	Listeners []Name `yaml:"listeners" min:"1" max:"1000" good:"[inside]" bad:"[nowhere]"`
 	// The pool that takes the connections.
 	Pool Name `yaml:"pool" good:"web" bad:"nowhere"`
 	// Pools that share the connections by weight.
-	Split []Share `yaml:"split" min:"1" max:"1000" good:"[{pool: web, weight: 9}, {pool: other}]" bad:"[{pool: web, weight: 0}]"`
+	Split []Share `yaml:"split" min:"1" max:"1000" good:"[{pool: web, weight: 9}, {pool: canary}]" bad:"[{pool: web, weight: 0}]"`
 	// How connections are refused: a TLS alert and FIN, FIN alone, or RST.
 	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"reset" bad:"drop"`
 	// TLS ends here for these hosts, instead of passing through. Accepted and checked; this version does not terminate

@@ -10,7 +10,7 @@ import (
 type Pool struct {
 	Mapping
 	// The name in logs, metrics and routes. Unique among pools.
-	Name Name `yaml:"name" required:"true" good:"web" bad:"web/1"`
+	Name Name `yaml:"name" required:"true" good:"api" bad:"web/1"`
 	// How a backend is chosen: in turn by weight; the fewest connections per weight; the better of two drawn at random;
 	// by a consistent hash; or the first that can take the connection.
 	Balance Choice[pool.Balance, Balances] `yaml:"balance" default:"round_robin" good:"least_connections" bad:"leastconn"`

@@ -1,0 +1,206 @@
+package configs
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+)
+
+// loaded compares two Configs by what they mean.
+var loaded = cmp.Options{
+	cmpopts.IgnoreFields(Config{}, "Digest", "Warnings"),
+	cmp.Comparer(func(a, b *x509.CertPool) bool { return a.Equal(b) }),
+	cmp.Comparer(func(a, b tls.Certificate) bool { return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal) }),
+	cmp.Exporter(func(reflect.Type) bool { return true }),
+}
+
+func readFull(t *testing.T) *yaml.Node {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "full.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node(t, string(data))
+}
+
+func node(t *testing.T, text string) *yaml.Node {
+	t.Helper()
+	var doc yaml.Node
+	if err := yaml.Load([]byte(text), &doc); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return doc.Content[0]
+}
+
+// find returns the first mapping on the path that has the key, and the index of the key in its content. A path is one of
+// file.Key: "pools[].health.interval".
+func find(n *yaml.Node, path string) (*yaml.Node, int) {
+	name, rest, deeper := strings.Cut(path, ".")
+	i := slices.IndexFunc(n.Content, func(c *yaml.Node) bool { return c.Value == strings.TrimSuffix(name, "[]") })
+	if n.Kind != yaml.MappingNode || i < 0 {
+		return nil, 0
+	}
+	if !deeper {
+		return n, i
+	}
+	next := []*yaml.Node{n.Content[i+1]}
+	if strings.HasSuffix(name, "[]") {
+		next = next[0].Content
+	}
+	for _, item := range next {
+		if m, i := find(item, rest); m != nil {
+			return m, i
+		}
+	}
+	return nil, 0
+}
+
+// set returns testdata/full.yaml with another value of a key, and the lines that the value takes.
+func set(t *testing.T, path, value string) (data []byte, first, last int) {
+	t.Helper()
+	root := readFull(t)
+	m, i := find(root, path)
+	if m == nil {
+		t.Fatalf("testdata/full.yaml does not have %s", path)
+	}
+	m.Content[i+1] = node(t, value)
+	data, err := yaml.Dump(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, i = find(node(t, string(data)), path)
+	return data, m.Content[i].Line, lastLine(m.Content[i+1])
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, c := range n.Content {
+		last = max(last, lastLine(c))
+	}
+	return last
+}
+
+func TestEveryKeyTakesWhatTheReferenceShowsAndRefusesTheOther(t *testing.T) {
+	dir := certificates(t)
+	for _, k := range file.Keys() {
+		t.Run(k.Path(), func(t *testing.T) {
+			t.Parallel()
+			for _, tag := range []string{"good", "default"} {
+				value := k.Field.Tag.Get(tag)
+				if value == "" {
+					continue
+				}
+				data, _, _ := set(t, k.Path(), value)
+				if _, err := Parse("full.yaml", data, dir); err != nil {
+					t.Errorf("%s: %s, which the reference shows as %s, is refused:\n%v", k.Path(), value, tag, err)
+				}
+			}
+			value := k.Field.Tag.Get("bad")
+			if value == "" {
+				return // a mapping; its keys are tested
+			}
+			data, first, last := set(t, k.Path(), value)
+			_, err := Parse("full.yaml", data, dir)
+			errs, ok := errors.AsType[Errors](err)
+			if !ok {
+				t.Fatalf("%s: %s is accepted (%v)", k.Path(), value, err)
+			}
+			if !slices.ContainsFunc(errs, func(e *Error) bool { return e.Line >= first && e.Line <= last }) {
+				t.Errorf("%s: %s is refused, but not on its lines %d to %d:\n%v", k.Path(), value, first, last, err)
+			}
+		})
+	}
+}
+
+func TestAnAbsentKeyMeansItsDefault(t *testing.T) {
+	dir := certificates(t)
+	for _, k := range file.Keys() {
+		value := k.Field.Tag.Get("default")
+		if value == "" {
+			continue
+		}
+		t.Run(k.Path(), func(t *testing.T) {
+			t.Parallel()
+			data, _, _ := set(t, k.Path(), value)
+			said, err := Parse("full.yaml", data, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := node(t, string(data))
+			m, i := find(root, k.Path())
+			m.Content = slices.Delete(m.Content, i, i+2)
+			if len(m.Content) == 0 {
+				return // another mapping has the key then
+			}
+			data, err = yaml.Dump(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unsaid, err := Parse("full.yaml", data, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(said, unsaid, loaded); d != "" {
+				t.Errorf("%s: saying %s and not saying it differ:\n%s", k.Path(), value, d)
+			}
+		})
+	}
+}
+
+// A key that is read and then forgotten is worse than one that is refused: every key must change what is loaded.
+func TestEveryKeyHasAnEffect(t *testing.T) {
+	dir := certificates(t)
+	full, err := yaml.Dump(readFull(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := Parse("full.yaml", full, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range file.Keys() {
+		t.Run(k.Path(), func(t *testing.T) {
+			t.Parallel()
+			tried, differs := false, false
+			for _, value := range []string{k.Field.Tag.Get("good"), k.Field.Tag.Get("default"), effects[k.Path()]} {
+				if value == "" {
+					continue
+				}
+				data, _, _ := set(t, k.Path(), value)
+				cfg, err := Parse("full.yaml", data, dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tried, differs = true, differs || !cmp.Equal(base, cfg, loaded)
+			}
+			mapping, _ := file.Elem(k.Field.Type)
+			if isPath := k.Field.Type == reflect.TypeFor[file.Path](); !tried && mapping == nil && !isPath {
+				t.Errorf("%s: there is no value to try", k.Path())
+			}
+			if tried && !differs {
+				t.Errorf("%s: setting it changes nothing", k.Path())
+			}
+		})
+	}
+}
+
+// effects are values to try for keys whose reference shows none, or only the default.
+var effects = map[string]string{
+	"routes":                          "[]",
+	"pools":                           "[{name: canary, backends: [192.0.2.1:443]}, {name: spare, backends: [192.0.2.2:443]}]",
+	"routes[].terminate":              "{certificates: [{cert: certs/b.crt, key: certs/b.key}]}",
+	"routes[].terminate.certificates": "[{cert: certs/b.crt, key: certs/b.key}]",
+}
