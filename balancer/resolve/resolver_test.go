@@ -52,14 +52,27 @@ func addrs(list string) (all []netip.Addr) {
 }
 
 // told collects what a watcher hears.
-type told []string
+type told struct {
+	mu    sync.Mutex
+	heard []string
+}
 
 func (t *told) changed(addrs []netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var words []string
 	for _, a := range addrs {
 		words = append(words, a.String())
 	}
-	*t = append(*t, strings.Join(words, " "))
+	t.heard = append(t.heard, strings.Join(words, " "))
+}
+
+// check compares what was heard so far.
+func (t *told) check(tb *testing.T, what string, want ...string) {
+	tb.Helper()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	diff(tb, what, want, t.heard)
 }
 
 func diff[T any](t *testing.T, what string, want, got T) {
@@ -78,30 +91,30 @@ func TestNamesAreAskedAgain(t *testing.T) {
 		answers []answer
 		run     time.Duration
 		asked   []time.Duration
-		told    told
+		told    []string
 	}{
-		{"after the TTL", []answer{{one, 10 * s, nil}}, 25 * s, []time.Duration{0, 10 * s, 20 * s}, told{one}},
-		{"no sooner than the floor", []answer{{one, time.Millisecond, nil}}, 2500 * time.Millisecond, []time.Duration{0, s, 2 * s}, told{one}},
-		{"no later than the ceiling", []answer{{one, 24 * time.Hour, nil}}, 601 * s, []time.Duration{0, 300 * s, 600 * s}, told{one}},
-		{"after 5s when the TTL is unknown", []answer{{one, 0, nil}}, 11 * s, []time.Duration{0, 5 * s, 10 * s}, told{one}},
-		{"a negative TTL is unknown", []answer{{one, -s, nil}}, 6 * s, []time.Duration{0, 5 * s}, told{one}},
-		{"a change is told", []answer{{one, s, nil}, {two, 100 * s, nil}}, 2 * s, []time.Duration{0, s}, told{one, two}},
+		{"after the TTL", []answer{{one, 10 * s, nil}}, 25 * s, []time.Duration{0, 10 * s, 20 * s}, []string{one}},
+		{"no sooner than the floor", []answer{{one, time.Millisecond, nil}}, 2500 * time.Millisecond, []time.Duration{0, s, 2 * s}, []string{one}},
+		{"no later than the ceiling", []answer{{one, 24 * time.Hour, nil}}, 601 * s, []time.Duration{0, 300 * s, 600 * s}, []string{one}},
+		{"after 5s when the TTL is unknown", []answer{{one, 0, nil}}, 11 * s, []time.Duration{0, 5 * s, 10 * s}, []string{one}},
+		{"a negative TTL is unknown", []answer{{one, -s, nil}}, 6 * s, []time.Duration{0, 5 * s}, []string{one}},
+		{"a change is told", []answer{{one, s, nil}, {two, 100 * s, nil}}, 2 * s, []time.Duration{0, s}, []string{one, two}},
 		{"another order is no change", []answer{{one + " " + two, s, nil}, {two + " " + one, 100 * s, nil}}, 2 * s,
-			[]time.Duration{0, s}, told{one + " " + two}},
+			[]time.Duration{0, s}, []string{one + " " + two}},
 		{"an error keeps the addresses, and is retried later and later up to 30s",
 			[]answer{{one, 10 * s, nil}, failure, failure, failure, failure, failure, failure, failure, {two, 1000 * s, nil}}, 120 * s,
-			[]time.Duration{0, 10 * s, 11 * s, 13 * s, 17 * s, 25 * s, 41 * s, 71 * s, 101 * s}, told{one, two}},
+			[]time.Duration{0, 10 * s, 11 * s, 13 * s, 17 * s, 25 * s, 41 * s, 71 * s, 101 * s}, []string{one, two}},
 		{"the retries begin anew after an answer",
 			[]answer{failure, failure, {one, s, nil}, failure, {one, 100 * s, nil}}, 10 * s,
-			[]time.Duration{0, s, 3 * s, 4 * s, 5 * s}, told{one}},
-		{"an empty answer keeps the addresses", []answer{{one, s, nil}, {"", s, nil}}, 1500 * time.Millisecond, []time.Duration{0, s}, told{one}},
+			[]time.Duration{0, s, 3 * s, 4 * s, 5 * s}, []string{one}},
+		{"an empty answer keeps the addresses", []answer{{one, s, nil}, {"", s, nil}}, 1500 * time.Millisecond, []time.Duration{0, s}, []string{one}},
 		{"an answer without a usable address keeps the addresses", []answer{{one, s, nil}, {"0.0.0.0 ::", s, nil}}, 1500 * time.Millisecond,
-			[]time.Duration{0, s}, told{one}},
+			[]time.Duration{0, s}, []string{one}},
 		{"nothing is told while nothing is known", []answer{failure}, 2 * s, []time.Duration{0, s}, nil},
-		{"a partial first answer is better than none", []answer{{one, s, errPartial}}, 500 * time.Millisecond, []time.Duration{0}, told{one}},
+		{"a partial first answer is better than none", []answer{{one, s, errPartial}}, 500 * time.Millisecond, []time.Duration{0}, []string{one}},
 		{"a partial answer replaces its family and keeps the other",
 			[]answer{{one + " 2001:db8::1", s, nil}, {two, s, errPartial}}, 1500 * time.Millisecond, []time.Duration{0, s},
-			told{one + " 2001:db8::1", two + " 2001:db8::1"}},
+			[]string{one + " 2001:db8::1", two + " 2001:db8::1"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -113,7 +126,7 @@ func TestNamesAreAskedAgain(t *testing.T) {
 				time.Sleep(test.run)
 				r.Close()
 				diff(t, "asked at", test.asked, sc.asked)
-				diff(t, "told", test.told, got)
+				got.check(t, "told", test.told...)
 			})
 		})
 	}
@@ -129,14 +142,14 @@ func TestTenMinutesOfNXDOMAIN(t *testing.T) {
 		r.Watch("web.example.com", got.changed)
 		time.Sleep(11 * time.Minute)
 		synctest.Wait()
-		diff(t, "told while the name is gone", told{"10.0.0.1"}, got)
+		got.check(t, "told while the name is gone", "10.0.0.1")
 
 		sc.mu.Lock()
 		sc.answers = []answer{{"10.0.0.2", 60 * time.Second, nil}}
 		sc.mu.Unlock()
 		time.Sleep(lastRetry)
 		r.Close()
-		diff(t, "told once it is back", told{"10.0.0.1", "10.0.0.2"}, got)
+		got.check(t, "told once it is back", "10.0.0.1", "10.0.0.2")
 		if n := strings.Count(log.String(), "\n"); n != 4 { // found, lost, found, recovered
 			t.Errorf("%d lines for 4 changes of state:\n%s", n, log.String())
 		}
@@ -153,14 +166,14 @@ func TestWatchersOfOneName(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		stopSecond := r.Watch("WEB.example.com", second.changed)
 		synctest.Wait()
-		diff(t, "a later watcher hears at once what is known", told{"10.0.0.1"}, second)
+		second.check(t, "a later watcher hears at once what is known", "10.0.0.1")
 		time.Sleep(10 * time.Second)
 		stopFirst()
 		stopFirst()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		diff(t, "the first until it stopped", told{"10.0.0.1", "10.0.0.2"}, first)
-		diff(t, "the second", told{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, second)
+		first.check(t, "the first until it stopped", "10.0.0.1", "10.0.0.2")
+		second.check(t, "the second", "10.0.0.1", "10.0.0.2", "10.0.0.3")
 		diff(t, "one lookup serves both", 3, len(sc.asked))
 
 		stopSecond()
@@ -169,7 +182,7 @@ func TestWatchersOfOneName(t *testing.T) {
 		var again told
 		r.Watch("web.example.com", again.changed)
 		synctest.Wait()
-		diff(t, "watched again, asked again", told{"10.0.0.3"}, again)
+		again.check(t, "watched again, asked again", "10.0.0.3")
 		r.Close()
 		diff(t, "names after their watchers", 4, len(sc.asked))
 	})
@@ -202,7 +215,7 @@ func TestAWatcherMayKeepAndChangeWhatItHears(t *testing.T) {
 		r.Watch("web.example.com", second.changed)
 		time.Sleep(10 * time.Second)
 		r.Close()
-		diff(t, "the other watcher", told{"10.0.0.1 10.0.0.2"}, second)
+		second.check(t, "the other watcher", "10.0.0.1 10.0.0.2")
 	})
 }
 

@@ -40,8 +40,11 @@ func systemVia(dial dialFunc) Lookup {
 	}
 }
 
-// lookupThrough asks with a resolver of its own, whose connections report to m.
+// lookupThrough asks with a resolver of its own, whose connections report to m. They are closed when it returns:
+// Go's resolver gives up when ctx ends, but what it started would read on until its own timeout.
 func lookupThrough(ctx context.Context, dial dialFunc, m *meter, host string) ([]netip.Addr, error) {
+	whole, end := context.WithCancel(ctx)
+	defer end()
 	r := net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -49,6 +52,7 @@ func lookupThrough(ctx context.Context, dial dialFunc, m *meter, host string) ([
 			if err != nil {
 				return nil, err
 			}
+			context.AfterFunc(whole, func() { c.Close() })
 			return metered(c, m), nil
 		},
 	}
