@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,26 @@ func BenchmarkMatchExpressions(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What an automaton saves against package regexp, for one expression and the longest name.
+func BenchmarkExpression(b *testing.B) {
+	source := `^([a-z0-9-]+\.)*db-?7\.[a-z]+$`
+	expr, err := compileExpression(source)
+	if err != nil {
+		b.Fatal(err)
+	}
+	name, re := mustName(b, longestName), regexp.MustCompile("(?i)"+source)
+	b.Run("automaton", func(b *testing.B) {
+		for b.Loop() {
+			expr.match(name)
+		}
+	})
+	b.Run("regexp", func(b *testing.B) {
+		for b.Loop() {
+			re.MatchString(name.s)
+		}
+	})
 }
 
 // longestName has 253 bytes.

@@ -281,11 +281,11 @@ func TestCheckReportsEverythingInFileOrder(t *testing.T) {
 	}
 }
 
-// One host that very many routes share is not checked pair by pair: that would be 10^10 comparisons and no end to this
-// test.
+// One host that very many routes share is not checked pair by pair: that would be 200 million comparisons, which
+// nobody waits for.
 func TestCheckScalesOnOneHost(t *testing.T) {
 	t.Parallel()
-	const n = 100_000
+	const n = 20_000
 	s := setOf()
 	for i := range n {
 		s.Routes = append(s.Routes, Route{

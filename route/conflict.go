@@ -16,10 +16,15 @@ const (
 // Conflict is one thing that is wrong with a [Set]: a pair of routes that cannot both be meant, or a value that
 // leads nowhere. It is an error whose text is Msg.
 type Conflict struct {
-	Kind      string // "duplicate", "unreachable", "bad host", "bad client", "bad alpn", "bad action", "unknown pool", "unknown listener", "missing"
-	Listener  int    // index into Set.Listeners of the listener to point at, -1 if it is about a route or a pool
-	Route     int    // index into Set.Routes of the route to point at, -1 if it is about a listener or a pool
-	Field     string // the key to point at: "name", "hosts", "alpn", "clients", "listeners", "pool", "split", "reject", "terminate", "no_sni", "unknown_sni"; "" for the whole row; "pools" for Set.Pools
+	// Kind is "duplicate", "unreachable", "bad host", "bad client", "bad alpn", "bad action", "unknown pool",
+	// "unknown listener" or "missing".
+	Kind     string
+	Listener int // index into Set.Listeners of the listener to point at, -1 if it is about a route or a pool
+	Route    int // index into Set.Routes of the route to point at, -1 if it is about a listener or a pool
+	// Field is the key to point at. Of a route: "name", "hosts", "alpn", "clients", "listeners", "pool", "split",
+	// "reject", "terminate", or "" for the whole row. Of a listener: "name", "no_sni", "unknown_sni". "pools" for
+	// Set.Pools.
+	Field     string
 	Item      int    // index into the list that Field names, -1 if it is no list or all of it is meant
 	Host      int    // index into Hosts of the host concerned, -1 if none
 	Other     int    // index of the other route (listener, pool), -1 if none; the same as Route for a host listed twice

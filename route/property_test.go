@@ -78,7 +78,7 @@ func TestSpellingChangesNothing(t *testing.T) {
 
 func TestExplainAgreesWithMatch(t *testing.T) {
 	t.Parallel()
-	eachRandomTable(t, 500, func(t *testing.T, rng *rand.Rand, s *Set) {
+	eachRandomTable(t, 200, func(t *testing.T, rng *rand.Rand, s *Set) {
 		s = withoutConflicts(t, s)
 		snap := mustTable(t, s).Snapshot()
 		for range 20 {
@@ -110,7 +110,7 @@ func TestExplainAgreesWithMatch(t *testing.T) {
 // meant for hellos without one, and no name never leads to a route.
 func TestDecisionsComeFromTheTable(t *testing.T) {
 	t.Parallel()
-	eachRandomTable(t, 500, func(t *testing.T, rng *rand.Rand, s *Set) {
+	eachRandomTable(t, 200, func(t *testing.T, rng *rand.Rand, s *Set) {
 		s = withoutConflicts(t, s)
 		snap := mustTable(t, s).Snapshot()
 		for range 20 {
