@@ -137,9 +137,17 @@ func (d *decoder) sequence(v reflect.Value, n *yaml.Node, k *key) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
+		blank(v.Index(i)) // an item that cannot be read is still looked at
 		d.path = append(d.path, segment{index: i})
 		d.value(v.Index(i), item, item, nil)
 		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+// blank gives a struct the defaults of its keys, if it is a mapping.
+func blank(v reflect.Value) {
+	if _, ok := v.Addr().Interface().(interface{ mapping() *Mapping }); ok {
+		v.Set(shapeOf(v.Type()).defaults)
 	}
 }
 
