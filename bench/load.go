@@ -47,6 +47,7 @@ type LoadConfig struct {
 	// beyond it fails as "overflow". 0 means 64, and 8 000 with a Rate.
 	Workers int `json:"workers,omitempty"`
 	// Count ends the load after so many connections, Duration after so long; the first to be reached. Both 0: 10 s.
+	// ModeIdle counts Duration from when it holds its connections, and without one holds them until ctx is done.
 	Count    int           `json:"count,omitempty"`
 	Duration time.Duration `json:"duration_ns,omitempty"`
 	// WarmUp is the time that the same load runs first without being counted.
@@ -62,7 +63,6 @@ type LoadConfig struct {
 	// Seed makes two runs choose the same names. 0 is a seed like any other.
 	Seed uint64 `json:"seed,omitempty"`
 	// Hold is called by ModeIdle once when every connection is held or has failed; the load ends when it returns.
-	// Without it the connections are held for Duration.
 	Hold func(held int) `json:"-"`
 }
 
@@ -151,7 +151,7 @@ func RunLoad(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	}
 	if cfg.WarmUp > 0 {
 		warm := cfg
-		warm.Count, warm.Duration = 0, cfg.WarmUp
+		warm.Count, warm.Duration, warm.Hold = 0, cfg.WarmUp, nil
 		if _, err := run(ctx, warm); err != nil {
 			return nil, fmt.Errorf("bench: warm-up: %w", err)
 		}

@@ -28,6 +28,7 @@ type loader struct {
 	active   map[*session]struct{}
 	opening  int // of the active ones, those without an answer
 	stopping bool
+	holding  bool // ModeIdle has all it will hold
 	swept    time.Time
 	scratch  []byte
 }
@@ -59,7 +60,7 @@ func runLoop(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 		active: map[*session]struct{}{}, scratch: make([]byte, bulkBuffer),
 	}
 	l.arrivals = arrivals{start: l.tally.began, rate: cfg.Rate}
-	if cfg.Duration > 0 {
+	if cfg.Duration > 0 && cfg.Mode != ModeIdle {
 		l.end = l.tally.began.Add(cfg.Duration)
 	}
 	stop := context.AfterFunc(ctx, loop.Wake)
@@ -98,7 +99,8 @@ func (l *loader) over(now time.Time) bool {
 	if l.cfg.Count > 0 && l.tally.started >= l.cfg.Count {
 		return true
 	}
-	return !l.end.IsZero() && !now.Before(l.end)
+	// However short the time, and however late the machine: a load without one connection would tell nothing.
+	return !l.end.IsZero() && !now.Before(l.end) && l.tally.started > 0
 }
 
 // untilEnd is how long to sleep when only sockets and the end can bring work.
@@ -203,16 +205,21 @@ func (l *loader) abandon() {
 	}
 }
 
-// hold calls Hold once all sessions are held, and afterwards looks once at those that broke meanwhile.
+// hold begins the time of ModeIdle once all sessions are held: that of Hold, after which it looks once at those that
+// broke meanwhile, or Duration.
 func (l *loader) hold() {
-	if l.cfg.Hold == nil || l.tally.started < l.cfg.Workers {
+	if l.holding || l.tally.started < l.cfg.Workers {
 		return
 	}
-	hold := l.cfg.Hold
-	l.cfg.Hold = nil
-	hold(len(l.active))
-	l.end = time.Now()
-	_ = l.loop.Poll()
+	l.holding = true
+	switch {
+	case l.cfg.Hold != nil:
+		l.cfg.Hold(len(l.active))
+		l.end = time.Now()
+		_ = l.loop.Poll()
+	case l.cfg.Duration > 0:
+		l.end = time.Now().Add(l.cfg.Duration)
+	}
 }
 
 // arrivals is the schedule of an open loop: evenly spaced from its start.

@@ -128,7 +128,15 @@ func (p Percentiles) String() string {
 	if p.Count == 0 {
 		return "none"
 	}
-	short := func(d time.Duration) string { return d.Round(max(d/1000, 1)).String() }
 	return fmt.Sprintf("p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s",
 		short(p.P50), short(p.P90), short(p.P99), short(p.P999), short(p.P9999), short(p.Max))
+}
+
+// short is d to three digits.
+func short(d time.Duration) string {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }

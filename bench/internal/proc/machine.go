@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -58,6 +59,13 @@ func (m Machine) String() string {
 // Sysctl is the value of a kernel setting, blanks made single, or "" where there is none.
 func Sysctl(name string) string {
 	return strings.Join(strings.Fields(first("/proc/sys/"+strings.ReplaceAll(name, ".", "/"))), " ")
+}
+
+// LoadAverage is that of the last minute, 0 where it cannot be read.
+func LoadAverage() float64 {
+	minute, _, _ := strings.Cut(first("/proc/loadavg"), " ")
+	load, _ := strconv.ParseFloat(minute, 64)
+	return load
 }
 
 func first(file string) string {

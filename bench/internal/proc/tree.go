@@ -147,3 +147,9 @@ func FDsOf(pids []int) (int, error) {
 	}
 	return sum, nil
 }
+
+// Traced reports whether a tracer is attached to a process.
+func Traced(pid int) bool {
+	tracer := field(fmt.Sprintf("/proc/%d/status", pid), "TracerPid")
+	return tracer != "" && tracer != "0"
+}

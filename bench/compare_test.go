@@ -1,0 +1,154 @@
+//go:build linux
+
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/bench"
+)
+
+// childArgument makes the test program a child of a comparison.
+const childArgument = "-be-a-child-of-the-comparison"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childArgument {
+		if err := bench.Child(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// small is a comparison that takes as little time as one can.
+func small(t *testing.T, cfg bench.CompareConfig) bench.CompareConfig {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Self = []string{self, childArgument}
+	cfg.Rounds, cfg.Duration, cfg.Workers, cfg.Idle, cfg.Bulk, cfg.Names = 2, 100*time.Millisecond, 8, 50, 4<<20, 20
+	cfg.NameCounts = []int{10}
+	cfg.NoStrace = true
+	return cfg
+}
+
+func compare(t *testing.T, cfg bench.CompareConfig) *bench.Comparison {
+	t.Helper()
+	c, err := bench.Compare(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCompareMeasuresEveryCase(t *testing.T) {
+	c := compare(t, small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}}))
+	checkRows(t, c)
+	if len(c.Cases) != len(bench.CaseKeys()) {
+		t.Errorf("%d cases, want %d", len(c.Cases), len(bench.CaseKeys()))
+	}
+	for _, result := range c.Cases {
+		for _, r := range result.Rows {
+			// A process that carries connections costs something, and none costs nothing.
+			if costs := r.Value.Median > 0; result.Key != "idle" && costs != (r.Peer == "gocopy") {
+				t.Errorf("%s: %s costs %v %s", result.Key, r.Peer, r.Value.Median, result.Unit)
+			}
+		}
+	}
+}
+
+// checkRows fails for a row that is incomplete or has failed connections.
+func checkRows(t *testing.T, c *bench.Comparison) {
+	t.Helper()
+	for _, result := range c.Cases {
+		for _, r := range result.Rows {
+			if r.Error != "" || len(r.Rounds) != c.Config.Rounds {
+				t.Errorf("%s: %s: %d rounds: %s", result.Key, r.Peer, len(r.Rounds), r.Error)
+			}
+			for _, round := range r.Rounds {
+				if round.Load != nil && round.Load.Failed > 0 {
+					t.Errorf("%s: %s: failures %v", result.Key, r.Peer, round.Load.Failures)
+				}
+			}
+		}
+	}
+}
+
+// The generated configurations mean what they should: every name reaches its own pool, or connections would fail as
+// misrouted, and bulk arrives.
+func TestInstalledPeersDoTheSameWork(t *testing.T) {
+	for _, family := range []string{"haproxy", "nginx"} {
+		t.Run(family, func(t *testing.T) {
+			t.Parallel()
+			cfg := small(t, bench.CompareConfig{Only: []string{family, family + "-splice", family + "-128k"}})
+			cfg.Cases = []string{"hello", "roundtrip", "download", "upload", "handshake", "idle", "startup"}
+			c, err := bench.Compare(t.Context(), cfg)
+			if err != nil && strings.Contains(err.Error(), "no peer is installed") {
+				t.Skipf("%s is not installed: apt-get install haproxy nginx libnginx-mod-stream", family)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkRows(t, c)
+			if p := c.Peers[0]; p.Version == "" || !strings.Contains(p.Config, "host-") && !strings.Contains(p.Config, "names.map") {
+				t.Errorf("the report lacks version %q or configuration %q", p.Version, p.Config)
+			}
+		})
+	}
+}
+
+func TestMissingPeerIsSaidToBeMissing(t *testing.T) {
+	cfg := small(t, bench.CompareConfig{Only: []string{"direct", "haproxy"}, Cases: []string{"hello"}})
+	cfg.Binaries = map[string]string{"haproxy": t.TempDir() + "/haproxy"}
+	c := compare(t, cfg)
+	if len(c.Peers) != 2 || c.Peers[1].Missing == "" || len(c.Cases[0].Rows) != 1 {
+		t.Errorf("peers %+v", c.Peers)
+	}
+}
+
+func TestPeerThatDoesNotStartIsNamedAndTheOthersGoOn(t *testing.T) {
+	cfg := small(t, bench.CompareConfig{Only: []string{"gocopy", "switchyard"}, Cases: []string{"hello"}})
+	cfg.Binaries = map[string]string{"switchyard": "/bin/false"}
+	rows := compare(t, cfg).Cases[0].Rows
+	if len(rows) != 2 || rows[0].Error != "" || !strings.Contains(rows[1].Error, "ended before it answered") {
+		t.Errorf("rows %+v %+v", rows[0], rows[1])
+	}
+}
+
+func TestUnknownCaseIsRefused(t *testing.T) {
+	_, err := bench.Compare(t.Context(), small(t, bench.CompareConfig{Cases: []string{"helo"}}))
+	if err == nil || !strings.Contains(err.Error(), `unknown case "helo"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestComparisonIsWritten(t *testing.T) {
+	c := compare(t, small(t, bench.CompareConfig{Only: []string{"gocopy"}, Cases: []string{"hello", "idle", "download"}}))
+	var text, data bytes.Buffer
+	if err := c.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"congestion control", "gocopy", "µs of CPU per connection", "s of CPU per GB", "descriptors"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("text lacks %q:\n%s", want, &text)
+		}
+	}
+	var back bench.Comparison
+	if err := c.WriteJSON(&data); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Cases) != 3 {
+		t.Errorf("JSON: %v, %d cases", err, len(back.Cases))
+	}
+}

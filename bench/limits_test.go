@@ -1,0 +1,53 @@
+package bench
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestPortsAreCheckedBeforeTheRun(t *testing.T) {
+	near := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:443")}
+	far := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:443")}
+	small := sysctls{PortRange: "32768 33767", Reuse: "2"} // 1 000 ports
+	for _, test := range []struct {
+		name string
+		cfg  LoadConfig
+		sys  sysctls
+		want string // in the error; empty: none
+	}{
+		{"ports enough", LoadConfig{Targets: near, Workers: 1000, Sources: 1, Rate: 10}, small, ""},
+		{"more connections than ports", LoadConfig{Targets: near, Workers: 1001, Sources: 1}, small, "raise the number of sources"},
+		{"each source has its own ports", LoadConfig{Targets: near, Workers: 1001, Sources: 2}, small, ""},
+		{"reuse on loopback frees them in a second", LoadConfig{Targets: near, Sources: 1, Rate: 500}, small, ""},
+		{"elsewhere they wait a minute", LoadConfig{Targets: far, Sources: 16, Rate: 500}, small, "tcp_tw_reuse=1"},
+		{"reuse everywhere", LoadConfig{Targets: far, Rate: 500}, sysctls{small.PortRange, "1"}, ""},
+		{"no reuse", LoadConfig{Targets: near, Sources: 2, Rate: 500}, sysctls{small.PortRange, "0"}, "tcp_tw_reuse=1"},
+		{"an unknown range bounds nothing", LoadConfig{Targets: near, Workers: 1e6, Sources: 1}, sysctls{}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := checkPorts(test.cfg, test.sys)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDescriptorsAreCheckedBeforeTheRun(t *testing.T) {
+	if err := needDescriptors("a test", 1<<40); err == nil || !strings.Contains(err.Error(), "ulimit -n") {
+		t.Errorf("error %v, want one that says what to change", err)
+	}
+	if err := needDescriptors("a test", 3); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSourcesSpreadOverLoopback(t *testing.T) {
+	for target, want := range map[string]string{"127.0.0.1:1": "127.0.0.2", "[::1]:1": "invalid IP", "192.0.2.1:1": "invalid IP"} {
+		got := sourceAddrs(LoadConfig{Targets: []netip.AddrPort{netip.MustParseAddrPort(target)}, Sources: 3})
+		if got[0].String() != want {
+			t.Errorf("sources toward %s: %v", target, got)
+		}
+	}
+}
