@@ -13,17 +13,20 @@ type bound struct {
 	at   file.At
 }
 
+// ports are all addresses that this process accepts on, by port.
+type ports map[uint16][]bound
+
 // addresses checks the addresses of the whole file against each other: nothing is bound twice, and no backend is
 // this process itself, which would connect to itself until no descriptor is left.
 func (c *checker) addresses(f *file.File) {
-	var all []bound
+	all := ports{}
 	for i := range f.Listeners {
 		l := &f.Listeners[i]
 		for _, b := range l.Bind {
-			all = c.bind(all, bound{b.V, "listener \"" + l.Name.V + "\"", b.At})
+			c.bind(all, bound{b.V, "listener \"" + l.Name.V + "\"", b.At})
 		}
 	}
-	all = c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
+	c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
 	for i := range f.Pools {
 		for _, b := range f.Pools[i].Backends {
 			c.loop(&f.Pools[i], b.Address, all)
@@ -32,29 +35,27 @@ func (c *checker) addresses(f *file.File) {
 }
 
 // bind adds an address, unless it is taken.
-func (c *checker) bind(all []bound, b bound) []bound {
-	if !b.at.IsSet() || b.addr.Port() == 0 { // port 0 is another one each time
-		return all
+func (c *checker) bind(all ports, b bound) {
+	port := b.addr.Port()
+	if !b.at.IsSet() || port == 0 { // port 0 is another one each time
+		return
 	}
-	for _, other := range all {
-		if same(b.addr, other.addr) {
+	for _, other := range all[port] {
+		if same(b.addr.Addr(), other.addr.Addr()) {
 			c.errorf(b.at, "", "%s: the address is taken by %s on line %d", b.what, other.what, other.at.Line)
-			return all
+			return
 		}
 	}
-	return append(all, b)
+	all[port] = append(all[port], b)
 }
 
-// same reports whether two addresses cannot be bound both. A single address beside all addresses can: the kernel
-// prefers the single one.
-func same(a, b netip.AddrPort) bool {
-	if a.Port() != b.Port() {
-		return false
+// same reports whether one port cannot be bound on both addresses. A single address beside all addresses can: the
+// kernel prefers the single one.
+func same(a, b netip.Addr) bool {
+	if a.IsValid() && b.IsValid() {
+		return a == b
 	}
-	if a.Addr().IsValid() && b.Addr().IsValid() {
-		return a.Addr() == b.Addr()
-	}
-	return everything(a.Addr()) && everything(b.Addr())
+	return everything(a) && everything(b)
 }
 
 // everything reports whether a listener on a gets connections to all addresses of a family.
@@ -62,12 +63,12 @@ func everything(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
 
 // loop refuses a backend that is one of our own addresses. Of a listener on all addresses only the loopback ones are known
 // to be ours here: the file must mean the same on every machine.
-func (c *checker) loop(p *file.Pool, t file.Target, all []bound) {
+func (c *checker) loop(p *file.Pool, t file.Target, all ports) {
 	if !t.IsSet() {
 		return
 	}
-	for _, b := range all {
-		if b.addr.Port() == t.Addr.Port() && reaches(t, b.addr.Addr()) {
+	for _, b := range all[t.Addr.Port()] {
+		if reaches(t, b.addr.Addr()) {
 			c.errorf(t, "", "pool %q: the backend %s is %s itself: it would connect to itself without end",
 				p.Name.V, targetText(t), b.what)
 			return

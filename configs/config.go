@@ -102,12 +102,22 @@ type checker struct {
 // placed is whatever knows its place in the file.
 type placed interface{ Place() file.At }
 
+// maxMistakes bounds what is said about one file: nobody reads on.
+const maxMistakes = 1000
+
 func (c *checker) errorf(at placed, hint, format string, args ...any) {
-	c.mistakes = append(c.mistakes, file.Mistake{At: at.Place(), Msg: fmt.Sprintf(format, args...), Hint: hint})
+	c.mistakes = note(c.mistakes, at, hint, format, args)
 }
 
 func (c *checker) warnf(at placed, hint, format string, args ...any) {
-	c.warnings = append(c.warnings, file.Mistake{At: at.Place(), Msg: fmt.Sprintf(format, args...), Hint: hint})
+	c.warnings = note(c.warnings, at, hint, format, args)
+}
+
+func note(list []file.Mistake, at placed, hint, format string, args []any) []file.Mistake {
+	if len(list) > maxMistakes {
+		return list
+	}
+	return append(list, file.Mistake{At: at.Place(), Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // path makes a path of the file absolute.

@@ -59,19 +59,23 @@ func (c *checker) pool(n *names, ref file.Name) {
 	}
 	n.misspelt = true
 	if !n.unreadPools {
-		c.errorf(ref, known(ref.V, "pool", n.pools), "there is no pool %q", ref.V)
+		c.errorf(ref, c.known(ref.V, "pool", n.pools), "there is no pool %q", ref.V)
 	}
 }
 
 // listener checks a reference to a listener.
 func (c *checker) listener(n *names, ref file.Name) {
 	if _, ok := n.listeners[ref.V]; !ok && ref.IsSet() && !n.unreadListeners {
-		c.errorf(ref, known(ref.V, "listener", n.listeners), "there is no listener %q", ref.V)
+		c.errorf(ref, c.known(ref.V, "listener", n.listeners), "there is no listener %q", ref.V)
 	}
 }
 
-// known suggests the nearest name there is.
-func known(name, kind string, all map[string]file.At) string {
+// known suggests the nearest name there is. After many mistakes it looks no further: each look is at all names.
+func (c *checker) known(name, kind string, all map[string]file.At) string {
+	const many = 100
+	if len(c.mistakes) > many {
+		return ""
+	}
 	words := slices.Sorted(maps.Keys(all))
 	if hint := file.Nearest(name, words); hint != "" {
 		return hint

@@ -230,9 +230,9 @@ func (*Duration) measure(s string) (v int64, msg, hint string) {
 		return 0, quote(s) + " has no unit", didYouMean(bare + "s")
 	case bare != "" && (unit == "d" || unit == "day" || unit == "days"):
 		return 0, quote(s) + ": there is no unit for days", hoursHint(bare)
-	case bare != "" && strings.Trim(unit, "abcdefghijklmnopqrstuvwxyz") == "":
-		if near := timeUnit(unit); near != "" {
-			return 0, quote(s) + " has an unknown unit", didYouMean(bare + near)
+	case bare != "" && timeUnit(unit) != "":
+		if near := bare + timeUnit(unit); isDuration(near) {
+			return 0, quote(s) + " is no duration", didYouMean(near)
 		}
 	}
 	return 0, quote(s) + " is no duration", "units are ms, s, m and h: 500ms, 5s, 1m30s"
@@ -247,9 +247,16 @@ func hoursHint(days string) string {
 	return didYouMean(strconv.Itoa(n*24) + "h")
 }
 
-// timeUnit is the unit that a longer word for it stands for.
+func isDuration(s string) bool {
+	_, err := time.ParseDuration(s)
+	return err == nil
+}
+
+// timeUnit is the unit that a word for it stands for; "" if it is none.
 func timeUnit(word string) string {
-	switch {
+	switch word = strings.ToLower(word); {
+	case word == "s", word == "m", word == "h", word == "ms":
+		return word
 	case strings.HasPrefix(word, "sec"):
 		return "s"
 	case strings.HasPrefix(word, "min"):
