@@ -50,6 +50,7 @@ func (w *worker) accept(sock *socket) {
 		}
 	}
 	sock.burst = min(2*sock.burst, maxBurst)
+	w.loop.Look() // level-triggered: the next look says whether there are more
 }
 
 // admit checks the limits and starts a session.

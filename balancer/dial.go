@@ -86,7 +86,6 @@ func (w *worker) connect(s *session, b *pool.Backend) {
 	s.attempts++
 	st := s.setup
 	st.sent, st.held = 0, 0
-	s.stage = stageDialing
 	st.dialed = w.loop.Now()
 	v6 := b.Addr.Addr().Is6() && !b.Addr.Addr().Is4In6()
 	fd, e := sys.Socket(v6)
@@ -102,31 +101,34 @@ func (w *worker) connect(s *session, b *pool.Backend) {
 		w.attemptFailed(s, CauseConnectFail)
 		return
 	}
+	s.stage = stageDialing
 	w.deadline(s, int64(s.pool.Config().ConnectTimeout))
 	w.sendHello(s) // a near backend has accepted by now: spares a turn of the loop
 }
 
+// startConnect starts to connect. The loop is told of fd by the first sendHello, which knows what to wait for.
 func (w *worker) startConnect(s *session, fd int, to netip.AddrPort, v6 bool) syscall.Errno {
-	sys.SetNoDelay(fd)
 	if src := s.pool.Config().Source; src.IsValid() {
 		if e := sys.BindSource(fd, src, v6); e != 0 {
 			return e
 		}
 	}
+	sys.SetSmartConnect(fd)
 	if e := sys.Connect(fd, to, v6); e != 0 && e != syscall.EINPROGRESS {
 		return e
 	}
-	return w.loop.Watch(fd, s.backendToken())
+	return 0
 }
 
 // sendHello sends what is left of the hello; that it can be sent is how a connect shows its success.
 func (w *worker) sendHello(s *session) {
 	st := s.setup
 	for st.sent < len(st.out) {
-		n, e := sys.Send(int(s.backendFD), st.out[st.sent:], 0)
+		n, e := sys.Send(int(s.backendFD), st.out[st.sent:], false)
 		switch {
-		case e == syscall.EAGAIN:
-			return // still connecting, or the backend takes no more now
+		case e == syscall.EAGAIN: // still connecting, or the backend takes no more now
+			w.watchBackend(s, true)
+			return
 		case e != 0:
 			s.lastErrno = e
 			w.attemptFailed(s, w.sendFailure(s))
@@ -138,15 +140,41 @@ func (w *worker) sendHello(s *session) {
 		}
 		st.sent += n
 	}
+	w.helloSent(s)
+}
+
+// helloSent waits for the answer.
+func (w *worker) helloSent(s *session) {
+	if !w.watchBackend(s, false) {
+		return
+	}
 	s.stage = stageAnswering
 	w.deadline(s, int64(s.pool.Config().AnswerTimeout))
-	if st.hello.EarlyData {
+	if s.setup.hello.EarlyData {
 		w.startRelay(s, nil) // what follows may be sent once only (RFC 8446 §8): there is no second attempt
 		return
 	}
 	if s.down.Readable {
 		w.readAnswer(s)
 	}
+}
+
+// watchBackend tells the loop of the backend's socket, once. false means that the attempt has failed over it.
+func (w *worker) watchBackend(s *session, writable bool) bool {
+	if s.watched {
+		return true
+	}
+	watch := w.loop.Watch
+	if writable {
+		watch = w.loop.WatchBoth
+	}
+	if e := watch(int(s.backendFD), s.backendToken()); e != 0 {
+		s.lastErrno = e
+		w.attemptFailed(s, CauseFDLimit)
+		return false
+	}
+	s.watched, s.backendOut = true, writable
+	return true
 }
 
 func (w *worker) sendFailure(s *session) Cause {
@@ -266,4 +294,5 @@ func (w *worker) dropBackend(s *session) {
 	w.leaveBackend(s)
 	s.closeBackend(true)
 	s.down = relay.Flow{}
+	s.watched, s.backendOut = false, false
 }

@@ -26,7 +26,7 @@ func (w *worker) refuse(s *session, cause Cause, how route.Reject, alert uint8) 
 	s.closeBackend(true)
 	if how == route.RejectAlert {
 		var record [alertRecord]byte
-		sys.Send(int(s.clientFD), peek.AppendAlert(record[:0], alert), 0) // the first bytes to this client: there is room
+		sys.Send(int(s.clientFD), peek.AppendAlert(record[:0], alert), false) // the first bytes to this client: there is room
 	}
 	if e := sys.CloseWrite(int(s.clientFD)); e != 0 {
 		w.close(s)

@@ -36,11 +36,12 @@ func (w *worker) startRelay(s *session, answer []byte) {
 	if t := int64(s.pool.Config().IdleTimeout); t > 0 {
 		w.wakeAt(s, w.loop.Now()+t)
 	}
-	if len(answer) > 0 {
-		if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
-			w.broken(s, true, e)
-			return
-		}
+	if len(answer) == 0 { // early data: the hello may not be acknowledged yet
+		s.prompt = true
+		sys.SetNoDelay(int(s.backendFD))
+	} else if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
+		w.broken(s, true, e)
+		return
 	}
 	w.dropSetup(s)
 	w.relay(s)
@@ -49,7 +50,16 @@ func (w *worker) startRelay(s *session, answer []byte) {
 // relay moves what can be moved in both directions.
 func (w *worker) relay(s *session) {
 	client, backend := int(s.clientFD), int(s.backendFD)
+	before := s.up.Bytes
+	s.up.Last = s.down.Finished()
 	up, upErr := s.pump(w.bench, &s.up, &s.upAt, client, backend, w.loop.Now())
+	if !s.prompt && s.up.Bytes != before {
+		// Nagle's algorithm holds back only what follows unacknowledged bytes: the hello was acknowledged with the
+		// answer, so it is from here on that it must be off. Connections that end before spare the call.
+		s.prompt = true
+		sys.SetNoDelay(backend)
+	}
+	s.down.Last = s.up.Finished()
 	down, downErr := s.pump(w.bench, &s.down, &s.downAt, backend, client, w.loop.Now())
 	switch {
 	case up == relay.SourceFailed:
@@ -97,6 +107,19 @@ func (w *worker) afterTurn(s *session, up, down relay.State) {
 	}
 	if s.up.Blocked() || s.down.Blocked() {
 		w.wakeAt(s, w.loop.Now()+stallCheck)
+		w.watchSinks(s)
+	}
+}
+
+// watchSinks asks the loop to tell when a sink that is full takes bytes again, once per socket.
+func (w *worker) watchSinks(s *session) {
+	if s.up.Blocked() && !s.backendOut {
+		s.backendOut = true
+		w.loop.WatchWritable(int(s.backendFD), s.backendToken())
+	}
+	if s.down.Blocked() && !s.clientOut {
+		s.clientOut = true
+		w.loop.WatchWritable(int(s.clientFD), s.clientToken())
 	}
 }
 

@@ -41,8 +41,13 @@ type session struct {
 	queued    bool // Later was called and Again has not come yet
 	watchful  bool // keepalive is armed towards the backend
 	patient   bool // TCP_USER_TIMEOUT was lifted: the peer is alive and reads slowly
-	attempts  uint8
-	lastErrno syscall.Errno
+	watched   bool // the loop knows the backend's socket
+	clientOut bool // the loop tells when the client's socket takes bytes
+	// backendOut is the same for the backend's.
+	backendOut bool
+	prompt     bool // TCP_NODELAY is set towards the backend
+	attempts   uint8
+	lastErrno  syscall.Errno
 
 	socket  *socket
 	setup   *setup // until relaying

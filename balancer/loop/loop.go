@@ -47,8 +47,9 @@ type Loop struct {
 	events  [batch]sys.Event
 	n, at   int // events[at:n] are not handled yet
 	again   []uint64
-	turn    []uint64 // what again held when this turn began
-	turnAt  int      // turn[turnAt:] is not handled yet
+	later   []uint64 // what again held when this turn began
+	laterAt int      // later[laterAt:] is not handled yet
+	look    bool     // do not park yet
 	handler Handler
 
 	base    time.Time
@@ -77,7 +78,7 @@ func New() (*Loop, error) {
 		l.Close()
 		return nil, err
 	}
-	l.poll = l.pollNow
+	l.poll = l.turns
 	return l, nil
 }
 
@@ -123,8 +124,17 @@ func (l *Loop) Close() {
 	}
 }
 
-// Watch registers a connection's descriptor under token: edge-triggered, for everything, until it is closed.
+// Watch registers a connection's descriptor under token: edge-triggered, until it is closed. Whether it is
+// writable is not told before WatchWritable.
 func (l *Loop) Watch(fd int, token uint64) syscall.Errno { return sys.Watch(l.ep, fd, token) }
+
+// WatchBoth registers a descriptor for reading and writing.
+func (l *Loop) WatchBoth(fd int, token uint64) syscall.Errno { return sys.WatchBoth(l.ep, fd, token) }
+
+// WatchWritable makes the loop tell when a descriptor that Watch registered takes bytes again.
+func (l *Loop) WatchWritable(fd int, token uint64) syscall.Errno {
+	return sys.WatchWritable(l.ep, fd, token)
+}
 
 // WatchListener registers a listening socket under token: level-triggered, until it is closed or taken out.
 func (l *Loop) WatchListener(fd int, token uint64) syscall.Errno {
@@ -183,19 +193,17 @@ var closedList = &task{}
 func (l *Loop) End() { l.closing = true }
 
 // Run serves until End, then releases the loop. It is the body of the loop's goroutine.
+//
+// All of it happens inside one RawConn.Read: its callback serves a turn and says "not ready yet", upon which Read
+// parks until the epoll descriptor becomes readable. Whatever becomes ready while a turn is served makes that
+// parking end at once, so no look at an empty epoll is needed before it. (A Read per turn would need one: it
+// forgets what became ready before it began.)
 func (l *Loop) Run(h Handler) {
 	l.handler = h
 	for !l.closing {
-		l.wait()
-		l.now = int64(time.Since(l.base))
-		for l.at < l.n {
-			l.serve()
+		if err := l.conn.Read(l.poll); err != nil {
+			break // the descriptor is closed: nothing can become ready any more
 		}
-		l.turn, l.again, l.turnAt = l.again, l.turn[:0], 0
-		for l.turnAt < len(l.turn) {
-			l.serve()
-		}
-		l.fireTimers()
 	}
 	l.posted.Swap(closedList)
 	for l.posting.Load() > 0 {
@@ -204,8 +212,41 @@ func (l *Loop) Run(h Handler) {
 	l.Close()
 }
 
+// turns serves until there is nothing to do; false lets the goroutine park.
+func (l *Loop) turns(fd uintptr) bool {
+	for {
+		l.look = false
+		l.at, l.n = 0, 0
+		l.n, _ = sys.EpollWait(int(fd), l.events[:])
+		l.turn()
+		if l.closing {
+			return true
+		}
+		l.arm()
+		if len(l.again) == 0 && l.n < batch && !l.look {
+			return false
+		}
+	}
+}
+
+// turn serves what is ready, what was put off, and the timers.
+func (l *Loop) turn() {
+	l.now = int64(time.Since(l.base))
+	for l.at < l.n {
+		l.serve()
+	}
+	l.later, l.again, l.laterAt = l.again, l.later[:0], 0
+	for l.laterAt < len(l.later) {
+		l.serve()
+	}
+	l.fireTimers()
+}
+
+// Look makes the loop look for events once more before it parks: a level-triggered socket may still be ready.
+func (l *Loop) Look() { l.look = true }
+
 // serve handles what is left of this turn. A panic ends only the call it came from: the deferred recover leaves
-// at and turnAt behind the culprit, and Run calls again.
+// at and laterAt behind the culprit, and Run calls again.
 func (l *Loop) serve() {
 	defer l.recover()
 	for l.at < l.n {
@@ -222,9 +263,9 @@ func (l *Loop) serve() {
 			l.handler.Event(token, ev.Bits())
 		}
 	}
-	for l.turnAt < len(l.turn) {
-		l.turnAt++
-		l.handler.Again(l.turn[l.turnAt-1])
+	for l.laterAt < len(l.later) {
+		l.laterAt++
+		l.handler.Again(l.later[l.laterAt-1])
 	}
 }
 
@@ -262,26 +303,6 @@ func (l *Loop) fireTimers() {
 func (l *Loop) advance(to uint64) {
 	defer l.recover()
 	l.wheel.advance(to, l.handler.Timer)
-}
-
-// wait fills events. With work left over it only looks; without, it parks until a descriptor is ready.
-func (l *Loop) wait() {
-	l.at, l.n = 0, 0
-	l.arm()
-	if len(l.again) > 0 {
-		l.pollNow(uintptr(l.ep))
-		return
-	}
-	if err := l.conn.Read(l.poll); err != nil {
-		l.closing = true // the descriptor is closed: nothing can become ready any more
-	}
-}
-
-// pollNow takes what is ready; false makes RawConn.Read park until the epoll descriptor is readable.
-func (l *Loop) pollNow(fd uintptr) bool {
-	n, _ := sys.EpollWait(int(fd), l.events[:])
-	l.n = n
-	return n > 0
 }
 
 // arm sets the timerfd to the next tick at which the wheel has something to do, if that became earlier or the

@@ -58,6 +58,10 @@ type Flow struct {
 	hangup   bool // the source has sent FIN or RST: read until it shows
 	hot      int8 // bulk reads in a row, or -thin splices in a row
 	bulk     bool
+
+	// Last says that the other direction is finished: whoever sees this one finish closes both sockets, which
+	// sends FIN by itself and spares the call.
+	Last bool
 }
 
 // State is what a flow waits for after Pump.
@@ -207,8 +211,10 @@ func (f *Flow) cool(n int) {
 func (f *Flow) deliver(b *Bench, sink int, p []byte) (State, syscall.Errno) {
 	n := 0
 	if !f.blocked {
+		// After FIN from the source every read brings bytes or the end, so FIN to the sink follows these bytes
+		// at once, or with the bytes after them: one packet instead of two.
 		var e syscall.Errno
-		if n, e = sys.Send(sink, p, 0); e != 0 && e != syscall.EAGAIN {
+		if n, e = sys.Send(sink, p, f.hangup); e != 0 && e != syscall.EAGAIN {
 			return SinkFailed, e
 		}
 	}
@@ -228,7 +234,7 @@ func (f *Flow) flush(b *Bench, sink int) (State, syscall.Errno) {
 		if f.blocked {
 			return Waiting, 0
 		}
-		n, e := sys.Send(sink, f.rest[f.sent:], 0)
+		n, e := sys.Send(sink, f.rest[f.sent:], false)
 		if e != 0 && e != syscall.EAGAIN {
 			return SinkFailed, e
 		}
@@ -266,6 +272,9 @@ func (f *Flow) flush(b *Bench, sink int) (State, syscall.Errno) {
 func (f *Flow) finish(sink int) (State, syscall.Errno) {
 	if !f.finished {
 		f.finished = true
+		if f.Last {
+			return Finished, 0
+		}
 		if e := sys.CloseWrite(sink); e != 0 && e != syscall.ENOTCONN {
 			return SinkFailed, e
 		}

@@ -39,21 +39,32 @@ func EpollCreate() (int, syscall.Errno) {
 	return int(fd), 0
 }
 
-// Watch registers fd with the epoll instance ep for all events, edge-triggered, once and for its whole life:
-// closing fd takes it out again.
+// Watch registers fd with the epoll instance ep, edge-triggered and for its whole life: closing fd takes it out
+// again. Whether it is writable is left out, which WatchWritable adds: nearly all sockets always are, and the
+// kernel would say so once for each at the cost of a turn of the loop.
 func Watch(ep, fd int, token uint64) syscall.Errno {
-	return epollAdd(ep, fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|edge, token)
+	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, reads, token)
+}
+
+// WatchBoth registers fd as Watch does, for writing too.
+func WatchBoth(ep, fd int, token uint64) syscall.Errno {
+	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, reads|unix.EPOLLOUT, token)
+}
+
+// WatchWritable adds writing to what fd is watched for. What is ready already is told again.
+func WatchWritable(ep, fd int, token uint64) syscall.Errno {
+	return epollCtl(ep, unix.EPOLL_CTL_MOD, fd, reads|unix.EPOLLOUT, token)
 }
 
 // WatchReadable registers a timer or an event counter: edge-triggered, readable only.
 func WatchReadable(ep, fd int, token uint64) syscall.Errno {
-	return epollAdd(ep, fd, unix.EPOLLIN|edge, token)
+	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|edge, token)
 }
 
 // WatchListener registers a listening socket: level-triggered, so that a loop which has taken some connections
 // need not ask for one more only to learn that there is none.
 func WatchListener(ep, fd int, token uint64) syscall.Errno {
-	return epollAdd(ep, fd, unix.EPOLLIN, token)
+	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, token)
 }
 
 // Unwatch takes fd out.
@@ -65,9 +76,12 @@ func Unwatch(ep, fd int) {
 // edge is EPOLLET, which unix has as a negative number.
 const edge = 1 << 31
 
-func epollAdd(ep, fd int, bits uint32, token uint64) syscall.Errno {
+// reads is what every connection is watched for.
+const reads = unix.EPOLLIN | unix.EPOLLRDHUP | edge
+
+func epollCtl(ep, op, fd int, bits uint32, token uint64) syscall.Errno {
 	ev := Event{Events: bits, Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
-	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), unix.EPOLL_CTL_ADD, uintptr(fd),
+	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd),
 		uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return e
 }

@@ -22,11 +22,16 @@ func Read(fd int, p []byte) (int, syscall.Errno) {
 }
 
 // Send writes up to len(p) bytes to a socket; p must not be empty. MSG_NOSIGNAL: a closed peer is EPIPE, not a
-// signal. flags may add MSG_MORE.
-func Send(fd int, p []byte, flags int) (int, syscall.Errno) {
+// signal. more says that bytes or FIN follow at once
+// (MSG_MORE): they then share a packet.
+func Send(fd int, p []byte, more bool) (int, syscall.Errno) {
+	flags := uintptr(unix.MSG_NOSIGNAL)
+	if more {
+		flags |= unix.MSG_MORE
+	}
 	for {
 		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
-			uintptr(flags|unix.MSG_NOSIGNAL), 0, 0)
+			flags, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}

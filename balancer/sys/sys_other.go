@@ -31,7 +31,7 @@ func (e *Event) Bits() uint32 { return 0 }
 // Every call answers that there is no such thing here.
 
 func Read(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOSYS }
-func Send(fd int, p []byte, flags int) (int, syscall.Errno) { return 0, syscall.ENOSYS }
+func Send(fd int, p []byte, more bool) (int, syscall.Errno) { return 0, syscall.ENOSYS }
 func Splice(in, out, n int) (int, syscall.Errno)            { return 0, syscall.ENOSYS }
 func Close(fd int)                                          {}
 func CloseWrite(fd int) syscall.Errno                       { return syscall.ENOSYS }
@@ -42,6 +42,9 @@ func Pipe(size int) (r, w, room int, errno syscall.Errno)   { return -1, -1, 0, 
 func EpollCreate() (int, syscall.Errno)                         { return -1, syscall.ENOSYS }
 func Watch(ep, fd int, token uint64) syscall.Errno              { return syscall.ENOSYS }
 func WatchReadable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
+func WatchBoth(ep, fd int, token uint64) syscall.Errno { return syscall.ENOSYS }
+func WatchWritable(ep, fd int, token uint64) syscall.Errno { return syscall.ENOSYS }
+func SetSmartConnect(fd int) {}
 func WatchListener(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
 func Unwatch(ep, fd int)                                        {}
 func OpenSpare() (int, syscall.Errno)                           { return -1, syscall.ENOSYS }
