@@ -1,19 +1,11 @@
 package peek
 
 import (
+	"fmt"
 	"testing"
-
-	utls "github.com/refraction-networking/utls"
 )
 
-// benchHello is a hello of 1.7 KB with an X25519MLKEM768 key share, as Chrome 133 sends it.
-func benchHello(b *testing.B) []byte {
-	b.Helper()
-	return browser(utls.HelloChrome_133)
-}
-
-func BenchmarkParse(b *testing.B) {
-	wire := benchHello(b)
+func benchmarkWhole(b *testing.B, wire []byte) {
 	var p Parser
 	var h Hello
 	b.SetBytes(int64(len(wire)))
@@ -22,5 +14,93 @@ func BenchmarkParse(b *testing.B) {
 		if err := p.Parse(wire, &h); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	msg := mustParse(b, postQuantumHello()).Raw
+	b.Run("X25519MLKEM768 in one record", func(b *testing.B) { benchmarkWhole(b, records(msg, maxRecordSize)) })
+	b.Run("X25519MLKEM768 in two records", func(b *testing.B) { benchmarkWhole(b, recordsAt(msg, 1000)) })
+	b.Run("X25519MLKEM768 in one-byte records", func(b *testing.B) { benchmarkWhole(b, records(msg, 1)) })
+	b.Run("OpenSSL 3.0", func(b *testing.B) { benchmarkWhole(b, readHex("testdata/clients/openssl_alpn.hex")) })
+	b.Run("two segments", func(b *testing.B) {
+		wire := records(msg, maxRecordSize)
+		var p Parser
+		var h Hello
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := p.Parse(wire[:1460], &h); err != ErrIncomplete {
+				b.Fatal(err)
+			}
+			if err := p.Parse(wire, &h); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("malformed", func(b *testing.B) {
+		wire := wireOf(plainSpec(alpn("h2"), sni("a.example.com", "b.example.com")))
+		var p Parser
+		var h Hello
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := p.Parse(wire, &h); err == nil {
+				b.Fatal("accepted")
+			}
+		}
+	})
+}
+
+// R7: the time for each byte of a trickle does not grow with the hello. The twice as long
+// hello of the second run may take twice as long, not four times.
+func BenchmarkTrickle(b *testing.B) {
+	for _, size := range []int{1 << 14, 1 << 15, 1 << 16} {
+		s := plainSpec(sni("slow.example.com"))
+		s.pad(size)
+		wire := wireOf(s)
+		b.Run(fmt.Sprintf("%d KiB byte by byte", size>>10), func(b *testing.B) {
+			var p Parser
+			var h Hello
+			b.SetBytes(int64(len(wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range wire {
+					_ = p.Parse(wire[:i], &h)
+				}
+				if err := p.Parse(wire, &h); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// The longest search for a duplicate: 16 000 extensions, none of them twice.
+func BenchmarkManyExtensions(b *testing.B) {
+	s := plainSpec()
+	for i := range 16_000 {
+		s.exts = append(s.exts, ext{uint16(100 + i), nil})
+	}
+	benchmarkWhole(b, wireOf(s))
+}
+
+func BenchmarkServerFlight(b *testing.B) {
+	for _, f := range serverFlights() {
+		b.Run(f.name, func(b *testing.B) {
+			var flight ServerFlight
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := ParseServerFlight(f.wire, &flight); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkJA4(b *testing.B) {
+	h := mustParse(b, postQuantumHello())
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = h.JA4()
 	}
 }

@@ -67,6 +67,9 @@ func browser(id utls.ClientHelloID) []byte {
 	return records(u.HandshakeState.Hello.Raw, maxRecordSize)
 }
 
+// postQuantumHello has 1.7 KB and an X25519MLKEM768 key share, as Chrome 133 sends it.
+func postQuantumHello() []byte { return browser(utls.HelloChrome_133) }
+
 // goClients is crypto/tls in the variations that change the shape of its hello.
 func goClients() []client {
 	protocols := []string{"h2", "http/1.1"}
