@@ -90,38 +90,41 @@ type yard struct {
 }
 
 // startYard starts the services and the balancer. After an error nothing is left of it.
-func startYard(listen netip.AddrPort, log *slog.Logger) (y *yard, err error) {
-	y = &yard{}
-	defer func() {
-		if err != nil {
-			y.close()
-		}
-	}()
-	if y.authority, err = demo.NewAuthority(); err != nil {
+func startYard(listen netip.AddrPort, log *slog.Logger) (*yard, error) {
+	y := &yard{}
+	if err := y.start(listen, log); err != nil {
+		y.close()
 		return nil, err
+	}
+	return y, nil
+}
+
+func (y *yard) start(listen netip.AddrPort, log *slog.Logger) (err error) {
+	if y.authority, err = demo.NewAuthority(); err != nil {
+		return err
 	}
 	for _, host := range demoHosts {
 		b, err := demo.NewBackend(y.authority, host)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		y.backends = append(y.backends, b)
 	}
 	if y.dir, err = os.MkdirTemp("", "switchyard-demo-"); err != nil {
-		return nil, err
+		return err
 	}
 	if err = y.writeFiles(listen); err != nil {
-		return nil, err
+		return err
 	}
 	cfg, err := configs.Load(y.configPath())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if y.service, err = startService(cfg, log); err != nil {
-		return nil, err
+		return err
 	}
 	y.addr = y.service.balancer.Addrs("demo")[0]
-	return y, nil
+	return nil
 }
 
 func (y *yard) configPath() string { return filepath.Join(y.dir, "switchyard.yaml") }

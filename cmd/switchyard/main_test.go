@@ -2,9 +2,11 @@ package main
 
 import (
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -16,6 +18,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"switchyard": main})
 }
 
+// scriptsTimeout is when a program that hangs is killed, with a stack dump. All scripts together take seconds.
+const scriptsTimeout = 3 * time.Minute
+
 // TestScripts runs the stories in testdata/script; each is a file with what is typed and what has to come out.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -23,8 +28,10 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Deadline:            time.Now().Add(scriptsTimeout),
 		Setup: func(env *testscript.Env) error {
 			env.Values[daemonsKey{}] = make(daemons)
+			env.Values[heldKey{}] = new([]io.Closer)
 			env.Setenv("TMPDIR", env.WorkDir)
 			testdata, err := filepath.Abs("testdata")
 			env.Setenv("TESTDATA", testdata)
@@ -36,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"expect":   expect,
 			"sendsig":  sendSignal,
 			"finishes": finishes,
+			"hold":     hold,
+			"letgo":    letgo,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -174,4 +175,32 @@ func finishes(ts *testscript.TestScript, neg bool, args []string) {
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("%v", p.complain(fmt.Sprintf("exit status %d, want %d", got, want)))
 	}
+}
+
+// hold NAME ADDR opens a TLS connection for the name by way of the balancer at ADDR, and holds it until the script ends
+// or `letgo`.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: hold NAME ADDR")
+	}
+	// Who answers is not the question here.
+	conn, err := tls.Dial("tcp", args[1], &tls.Config{ServerName: args[0], InsecureSkipVerify: true})
+	ts.Check(err)
+	held := ts.Value(heldKey{}).(*[]io.Closer)
+	*held = append(*held, conn)
+	ts.Defer(func() { conn.Close() })
+}
+
+type heldKey struct{}
+
+// letgo closes what hold has opened.
+func letgo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: letgo")
+	}
+	held := ts.Value(heldKey{}).(*[]io.Closer)
+	for _, c := range *held {
+		ts.Check(c.Close())
+	}
+	*held = nil
 }
