@@ -114,8 +114,11 @@ func (c *checker) warnf(at placed, hint, format string, args ...any) {
 }
 
 func note(list []file.Mistake, at placed, hint, format string, args []any) []file.Mistake {
-	if len(list) > maxMistakes {
+	switch {
+	case len(list) > maxMistakes:
 		return list
+	case len(list) == maxMistakes:
+		hint, format, args = "", "more than %d of these; the rest is not shown", []any{maxMistakes}
 	}
 	return append(list, file.Mistake{At: at.Place(), Msg: fmt.Sprintf(format, args...), Hint: hint})
 }

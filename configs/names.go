@@ -12,7 +12,8 @@ type names struct {
 	listeners map[string]file.At
 	pools     map[string]file.At
 	used      map[string]bool
-	misspelt  bool // a reference to a pool leads nowhere: then an unused pool is no news
+	example   string // the name of a pool, to show in hints
+	misspelt  bool   // a reference to a pool leads nowhere: then an unused pool is no news
 	// The name of a pool or a listener could not be read: then a reference that leads nowhere is no news.
 	unreadPools, unreadListeners bool
 }
@@ -29,6 +30,10 @@ func (c *checker) names(f *file.File) *names {
 	for i := range f.Pools {
 		c.unique("pool", f.Pools[i].Name, n.pools)
 		n.unreadPools = n.unreadPools || !f.Pools[i].Name.IsSet()
+	}
+	n.example = "web"
+	if len(f.Pools) > 0 && f.Pools[0].Name.IsSet() {
+		n.example = f.Pools[0].Name.V
 	}
 	routes := make(map[string]file.At, len(f.Routes))
 	for i := range f.Routes {
@@ -72,7 +77,7 @@ func (c *checker) listener(n *names, ref file.Name) {
 
 // known suggests the nearest name there is. After many mistakes it looks no further: each look is at all names.
 func (c *checker) known(name, kind string, all map[string]file.At) string {
-	const many = 100
+	const many = 20
 	if len(c.mistakes) > many {
 		return ""
 	}

@@ -50,7 +50,7 @@ func (c *checker) routeAction(r *file.Route, n *names) route.Action {
 	case len(said) > 1:
 		c.errorf(r, "remove all but one", "route %q has both %s and %s", r.Name.V, said[0], said[1])
 	case len(said) == 0:
-		c.errorf(r, "for example `pool: "+anyName(n.pools)+"`", "route %q needs one of pool, split and reject", r.Name.V)
+		c.errorf(r, "for example `pool: "+n.example+"`", "route %q needs one of pool, split and reject", r.Name.V)
 	case r.Has("pool"):
 		return route.Action{Targets: []route.Target{{Pool: r.Pool.V, Weight: 1}}}
 	case r.Has("split"):
@@ -124,18 +124,4 @@ func protocols(list []file.Protocol) []string {
 		}
 	}
 	return all
-}
-
-// anyName returns a name to show in an example: the first in the order of the alphabet.
-func anyName(all map[string]file.At) string {
-	best := ""
-	for name := range all {
-		if best == "" || name < best {
-			best = name
-		}
-	}
-	if best == "" {
-		return "web"
-	}
-	return best
 }

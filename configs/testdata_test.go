@@ -100,8 +100,10 @@ func certificates(t testing.TB) (dir string) {
 	if err := os.Mkdir(filepath.Join(dir, "certs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	certA, keyA := pair(t, "a.example.com")
-	certB, keyB := pair(t, "b.example.com")
+	privateA, privateB := newKey(t), newKey(t)
+	certA, keyA := pair(t, "a.example.com", privateA)
+	certW, _ := pair(t, "www.example.com", privateA) // the same key: it may take the place of a.crt
+	certB, keyB := pair(t, "b.example.com", privateB)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 	for name, f := range map[string]struct {
@@ -109,6 +111,7 @@ func certificates(t testing.TB) (dir string) {
 		mode os.FileMode
 	}{
 		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
+		"www.crt": {certW, 0o644}, "www.key": {keyA, 0o600},
 		"readable.key": {keyA, 0o644}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
 	} {
@@ -123,13 +126,18 @@ func certificates(t testing.TB) (dir string) {
 	return dir
 }
 
-// pair makes a self-signed certificate and its key, in PEM.
-func pair(t testing.TB, name string) (cert, key []byte) {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return private
+}
+
+// pair makes a self-signed certificate for a key, and writes both in PEM.
+func pair(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, key []byte) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),

@@ -80,7 +80,7 @@ func (d *decoder) value(v reflect.Value, n, at *yaml.Node, k *key) {
 	if d.inAlias > 0 {
 		d.aliased++
 	}
-	if !d.plain(n) {
+	if len(d.mistakes) > maxMistakes || !d.plain(n) {
 		return
 	}
 	if l, ok := v.Addr().Interface().(leaf); ok {

@@ -23,7 +23,7 @@ type File struct {
 	// longest matching `*.` suffix, that over a `~` regular expression, that over `*`. Among routes with the same host the
 	// one with more conditions (`alpn`, `clients`, `listeners`) is tried first, then file order; when no condition
 	// holds, the next less specific host is tried.
-	Routes []Route `yaml:"routes" bad:"{}"`
+	Routes []Route `yaml:"routes" good:"[{name: www, hosts: [www.example.com], pool: web}]" bad:"{}"`
 	// The groups of backends that routes send connections to.
 	Pools []Pool `yaml:"pools" bad:"{}"`
 }
@@ -116,11 +116,13 @@ type Route struct {
 	Mapping
 	// The name in logs and messages. Unique among routes.
 	Name Name `yaml:"name" required:"true" good:"api" bad:"\"\""`
-	// Names that the route is for: `api.example.com` (exactly), `*.example.com` (every name below it, however deep, and
-	// not example.com itself), `~regexp` (RE2, anchored with ^ and $) or `*` (any name). Case and one trailing dot
-	// do not matter.
+	// Names that the route is for. `api.example.com` is for API.example.com. (case and one trailing dot do not matter) and
+	// not for v2.api.example.com; `*.example.com` is for a.example.com and a.b.example.com and not for example.com;
+	// `~^db-[0-9]+\.example\.net$` (RE2, with both anchors) is for db-7.example.net and not for db-x.example.net; `*` is
+	// for any name.
 	Hosts []Text `yaml:"hosts" required:"true" min:"1" good:"[\"*.example.com\"]" bad:"[\"*example.com\"]"`
-	// Application protocols, any of which the client must offer. Absent: no condition.
+	// Application protocols, any of which the client must offer: `[h2, h3]` is for a client that offers h2 and http/1.1, and
+	// not for one that offers http/1.1 alone. Absent: no condition.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[acme-tls/1]" bad:"[\"\"]"`
 	// Networks that the client's address must be in, after any PROXY header. Absent: no condition.
 	Clients []Prefix `yaml:"clients" min:"1" max:"10000" good:"[192.0.2.0/24]" bad:"[192.0.2.1/24]"`
@@ -134,7 +136,7 @@ type Route struct {
 	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"reset" bad:"drop"`
 	// TLS ends here for these hosts, instead of passing through. Accepted and checked; this version does not terminate
 	// and refuses such a connection with an alert.
-	Terminate *Terminate `yaml:"terminate" bad:"true"`
+	Terminate *Terminate `yaml:"terminate" good:"{certificates: [{cert: certs/www.crt, key: certs/www.key}]}" bad:"true"`
 }
 
 // Share is one pool of a split.
@@ -150,7 +152,7 @@ type Share struct {
 type Terminate struct {
 	Mapping
 	// Certificates to choose from by server name.
-	Certificates []KeyPair `yaml:"certificates" required:"true" min:"1" max:"10000" bad:"[]"`
+	Certificates []KeyPair `yaml:"certificates" required:"true" min:"1" max:"10000" good:"[{cert: certs/www.crt, key: certs/www.key}]" bad:"[]"`
 	// Application protocols to offer, the preferred one first. Absent: none.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[h2, http/1.1]" bad:"[\"\"]"`
 	// The oldest version to speak. Quoted, since it is text and not a number.
@@ -161,9 +163,9 @@ type Terminate struct {
 type KeyPair struct {
 	Mapping
 	// PEM file with the certificate, then its chain. A relative path is relative to this file.
-	Cert Path `yaml:"cert" required:"true" bad:"missing.crt"`
+	Cert Path `yaml:"cert" required:"true" good:"certs/www.crt" bad:"missing.crt"`
 	// PEM file with the private key, mode 0600. A relative path is relative to this file.
-	Key Path `yaml:"key" required:"true" bad:"missing.key"`
+	Key Path `yaml:"key" required:"true" good:"certs/www.key" bad:"missing.key"`
 }
 
 // RejectWord is a way to refuse a connection.

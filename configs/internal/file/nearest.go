@@ -15,10 +15,13 @@ func Nearest(misspelt string, words []string) string {
 
 func didYouMean(word string) string { return "did you mean " + quote(word) + "?" }
 
+// longest is the length of the longest word that is compared. No key or name is longer, and the table of a distance
+// is the product of two lengths.
+const longest = 64
+
 // nearest returns the word that is most like the misspelt one, or "". Like means: equal but for case and separators, or
 // at most a third of its letters changed, or one a part of the other ("timeout", "hello_timeout").
 func nearest(misspelt string, words []string) string {
-	const longest = 64 // no key or name is longer, and the table of a distance is the product of two lengths
 	if misspelt == "" || len(misspelt) > longest {
 		return ""
 	}
@@ -42,19 +45,20 @@ func nearest(misspelt string, words []string) string {
 	return words[i]
 }
 
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
 // simplify takes away in what spellings differ that mean the same: case, and what joins two words.
-func simplify(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
-}
+func simplify(s string) string { return separators.Replace(strings.ToLower(s)) }
 
 // distance counts the letters to insert, remove, change or swap with their neighbour to make b of a (optimal string
-// alignment). It may stop at any value >= limit.
+// alignment). It may stop at any value >= limit, and does for words longer than the longest.
 func distance(a, b string, limit int) int {
-	if d := len(a) - len(b); d >= limit || -d >= limit {
+	if d := len(a) - len(b); d >= limit || -d >= limit || len(b) > longest {
 		return limit
 	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
+	var rows [3][longest + 1]int
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {

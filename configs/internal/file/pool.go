@@ -15,7 +15,7 @@ type Pool struct {
 	// by a consistent hash; or the first that can take the connection.
 	Balance Choice[pool.Balance, Balances] `yaml:"balance" default:"round_robin" good:"least_connections" bad:"leastconn"`
 	// What `balance: maglev` hashes.
-	Hash Choice[pool.HashKey, HashKeys] `yaml:"hash" default:"client_ip" bad:"cookie"`
+	Hash Choice[pool.HashKey, HashKeys] `yaml:"hash" default:"client_ip" good:"sni" bad:"cookie"`
 	// The backends, each `host:port` or a mapping. A host that is not an IP address is a DNS name: it is resolved again as
 	// its records expire, and every address is a backend.
 	Backends []Backend `yaml:"backends" required:"true" min:"1" max:"10000" good:"[192.0.2.7:443, {address: \"db.example.net:443\", weight: 3}]" bad:"[192.0.2.7]"`
@@ -121,13 +121,13 @@ type BackendTLS struct {
 	// Server name to send and to verify. Absent: the name that the client asked for.
 	SNI Text `yaml:"sni" good:"internal.example.com" bad:"\"in ternal\""`
 	// PEM file with the authorities to trust. Absent: those of the system. A relative path is relative to this file.
-	CA Path `yaml:"ca" bad:"missing.pem"`
+	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// Whether the backend's certificate is verified.
-	Verify Flag `yaml:"verify" default:"true" bad:"\"true\""`
+	Verify Flag `yaml:"verify" default:"true" good:"false" bad:"\"true\""`
 	// PEM file with a certificate to show to the backend. Needs `key`.
-	Cert Path `yaml:"cert" bad:"missing.crt"`
+	Cert Path `yaml:"cert" good:"certs/www.crt" bad:"missing.crt"`
 	// PEM file with its private key, mode 0600. Needs `cert`.
-	Key Path `yaml:"key" bad:"missing.key"`
+	Key Path `yaml:"key" good:"certs/www.key" bad:"missing.key"`
 	// Application protocols to offer. Absent: the one agreed with the client.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[http/1.1]" bad:"[\"\"]"`
 }
