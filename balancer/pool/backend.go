@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"net/netip"
 	"sync/atomic"
 )
@@ -9,13 +10,16 @@ import (
 // and those that are not never change. It stays valid after it left the pool: connections that hold a slot use
 // and release it as before.
 type Backend struct {
+	// What a choice reads of every member comes first: it lies within one cache line.
+	state  atomic.Uint32 // a State
+	limit  int64         // on Active: Config.MaxConnections, or no limit at all
+	Active atomic.Int64  // connections that hold a slot; never more than Config.MaxConnections
+
 	Pool   *Pool
 	Config BackendConfig
 	Addr   netip.AddrPort
 	Name   string // "10.0.0.7:443": log field and metric label
 
-	state    atomic.Uint32 // a State
-	Active   atomic.Int64  // connections that hold a slot; never more than Config.MaxConnections
 	Total    atomic.Uint64 // connections that were answered by this backend
 	Failures atomic.Uint64 // attempts that failed before the first byte
 	BytesIn  atomic.Uint64 // client to backend
@@ -72,9 +76,9 @@ const (
 // claim reserves a slot on b for r if b can take it.
 func (b *Backend) claim(r *Request) verdict {
 	switch {
-	case !b.suits(r):
+	case !b.State().Usable() || r.tried(b):
 		return unfit
-	case !reserve(&b.Active, b.Config.MaxConnections):
+	case !reserve(&b.Active, b.limit):
 		return full
 	}
 	return claimed
@@ -82,34 +86,30 @@ func (b *Backend) claim(r *Request) verdict {
 
 // fits tells whether claim would succeed now.
 func (b *Backend) fits(r *Request) bool {
-	limit := b.Config.MaxConnections
-	return b.suits(r) && (limit <= 0 || b.Active.Load() < int64(limit))
+	return b.State().Usable() && b.Active.Load() < b.limit && !r.tried(b)
 }
 
-// suits tells whether b is one for r, its limit aside.
-func (b *Backend) suits(r *Request) bool {
-	if !b.State().Usable() {
-		return false
+// unlimited is the limit where the file states none.
+const unlimited = math.MaxInt64
+
+// limitOf reads max_connections: 0 is no limit.
+func limitOf(maxConnections int) int64 {
+	if maxConnections <= 0 {
+		return unlimited
 	}
-	for _, t := range r.Tried {
-		if t == b {
-			return false
-		}
-	}
-	return true
+	return int64(maxConnections)
 }
 
-// reserve counts one more in n unless that would exceed limit; limit <= 0 is none. It compares and swaps rather
-// than adding and taking back: n never shows more than limit, and a refusal is never due to somebody else's
-// refused attempt.
-func reserve(n *atomic.Int64, limit int) bool {
-	if limit <= 0 {
+// reserve counts one more in n unless that would exceed limit. It compares and swaps rather than adding and taking
+// back: n never shows more than limit, and a refusal is never due to somebody else's refused attempt.
+func reserve(n *atomic.Int64, limit int64) bool {
+	if limit == unlimited {
 		n.Add(1)
 		return true
 	}
 	for {
 		have := n.Load()
-		if have >= int64(limit) {
+		if have >= limit {
 			return false
 		}
 		if n.CompareAndSwap(have, have+1) {

@@ -107,7 +107,7 @@ func TestMaglevSlotsFollowWeights(t *testing.T) {
 }
 
 func TestMaglevSharesOfClients(t *testing.T) {
-	const clients = 100_000
+	const clients = 40_000
 	for name, weights := range map[string][]int{"equal": {1, 1, 1, 1, 1}, "weighted": {1, 2, 3, 4}} {
 		for _, by := range []HashKey{HashClientIP, HashSNI} {
 			p := New(Config{Balance: Maglev, Hash: by, Backends: entries(weights...)})

@@ -10,6 +10,16 @@ type Request struct {
 	Draw   uint64     // uniform random number, for random_two
 }
 
+// tried tells whether b failed this connection already.
+func (r *Request) tried(b *Backend) bool {
+	for _, t := range r.Tried {
+		if t == b {
+			return true
+		}
+	}
+	return false
+}
+
 // Refusal says why Pick found nothing.
 type Refusal uint8
 
@@ -25,7 +35,7 @@ const (
 // other backend can take the connection; backends of weight 0 never. The backend is nil exactly when there is a
 // refusal; otherwise the caller owes one Release. Pick keeps nothing of r.
 func (p *Pool) Pick(r *Request) (*Backend, Refusal) {
-	if !reserve(&p.active, p.cfg.MaxConnections) {
+	if !reserve(&p.active, limitOf(p.cfg.MaxConnections)) {
 		return nil, PoolFull
 	}
 	m := p.members.Load()

@@ -128,7 +128,7 @@ func TestPickAgreesWithASlowTwin(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, uint64(balance)))
 			rounds := 3000
 			if balance == Maglev { // each has its table laid
-				rounds = 300
+				rounds = 60
 			}
 			for range rounds {
 				p, r := world(random, balance)

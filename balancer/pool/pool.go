@@ -41,7 +41,7 @@ func New(cfg Config) *Pool {
 func (p *Pool) newBackend(entry int, addr netip.Addr) *Backend {
 	cfg := p.cfg.Backends[entry]
 	at := netip.AddrPortFrom(addr, cfg.Addr.Port())
-	return &Backend{Pool: p, Config: cfg, Addr: at, Name: at.String()}
+	return &Backend{limit: limitOf(cfg.MaxConnections), Pool: p, Config: cfg, Addr: at, Name: at.String()}
 }
 
 // Config is what the pool was made from; it is not to be changed.
