@@ -32,7 +32,7 @@ Exit status: 0 done, 1 failed, 2 bad usage, 3 bad configuration.`,
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	needsSubcommand(root)
-	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newVersion(), newCompletion(), newMan())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newBench(), newVersion(), newCompletion(), newMan())
 	return root
 }
 
