@@ -17,14 +17,18 @@ import (
 
 // Compare measures Switchyard and its peers, each doing the same work, one row after the other and round after round,
 // so that whatever drifts on the machine drifts for all. It fails on what makes a comparison impossible; a peer that
-// is missing, or fails, is named in the report.
+// is missing, or fails, is named in the report. When ctx ends early, the report has what was measured until then, and
+// the error is that of ctx; with any other error there is no report.
 func Compare(ctx context.Context, cfg CompareConfig) (*Comparison, error) {
 	c, err := newComparer(ctx, cfg.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("bench: compare: %w", err)
 	}
 	defer c.close()
-	if err := c.run(); err != nil {
+	switch err := c.run(); {
+	case ctx.Err() != nil:
+		return c.report, fmt.Errorf("bench: compare: %w", ctx.Err())
+	case err != nil:
 		return nil, fmt.Errorf("bench: compare: %w", err)
 	}
 	return c.report, nil
@@ -53,6 +57,9 @@ type backendProcess struct {
 	addrs []netip.AddrPort
 }
 
+// fdsUsed is how many descriptors the balancers are configured for at most: what they reserve grows with it.
+const fdsUsed = 20_000
+
 func newComparer(ctx context.Context, cfg CompareConfig) (*comparer, error) {
 	for _, key := range cfg.Cases {
 		if !slices.Contains(CaseKeys(), key) {
@@ -60,6 +67,10 @@ func newComparer(ctx context.Context, cfg CompareConfig) (*comparer, error) {
 		}
 	}
 	if err := needDescriptors("a balancer", 2*max(cfg.Idle, cfg.Workers)+2*reservedFDs); err != nil {
+		return nil, err
+	}
+	fds, err := proc.DescriptorLimit()
+	if err != nil {
 		return nil, err
 	}
 	if len(cfg.Self) == 0 {
@@ -73,17 +84,16 @@ func newComparer(ctx context.Context, cfg CompareConfig) (*comparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &comparer{ctx: ctx, cfg: cfg, dir: dir, paths: map[string]string{}, backends: map[bool]*backendProcess{}}
-	c.fds, err = proc.DescriptorLimit()
-	c.fds = min(c.fds, 20_000)
+	c := &comparer{ctx: ctx, cfg: cfg, dir: dir, fds: min(fds, fdsUsed), paths: map[string]string{}, backends: map[bool]*backendProcess{}}
 	c.report = &Comparison{Config: cfg, Machine: proc.ThisMachine(), When: time.Now()}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
 	if load := proc.LoadAverage(); load > float64(runtime.NumCPU())/2 {
 		c.report.warn("the load average was %.1f at the start: other work shares the machine", load)
 	}
-	return c, c.findPeers()
+	if err := c.findPeers(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *comparer) close() {
@@ -180,6 +190,7 @@ func (c *comparer) runCase(s *scenario) error {
 			c.prepare(s, k, w)
 		}
 	}
+	defer result.summarize()
 	for round := range c.cfg.Rounds {
 		for i := range contestants {
 			// Another row is first in each round: what the row before leaves behind is not always the same one's burden.
@@ -190,7 +201,6 @@ func (c *comparer) runCase(s *scenario) error {
 			}
 		}
 	}
-	result.summarize()
 	return nil
 }
 

@@ -7,10 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/bench"
 )
@@ -26,7 +29,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // small is a comparison that takes as little time as one can.
@@ -150,5 +158,25 @@ func TestComparisonIsWritten(t *testing.T) {
 	}
 	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Cases) != 3 {
 		t.Errorf("JSON: %v, %d cases", err, len(back.Cases))
+	}
+}
+
+func TestChildEndsWithItsInput(t *testing.T) {
+	for _, test := range []struct{ name, order, want string }{
+		{"a backend", `{"backend":{"listen":["127.0.0.1:0"]}}`, "listening"},
+		{"a forwarder", `{"forward":{"listen":"127.0.0.1:0","backend":"127.0.0.1:1"}}`, "listening"},
+		{"a load reports what it did", `{"load":{"mode":"hello","targets":["127.0.0.1:1"],"count":1}}`, "report"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := bench.Child(t.Context(), strings.NewReader(test.order+"\n"), &out); err != nil || !strings.Contains(out.String(), test.want) {
+				t.Errorf("error %v, output %q", err, &out)
+			}
+		})
+	}
+	for _, bad := range []string{"", "{}\n", "no order\n"} {
+		if err := bench.Child(t.Context(), strings.NewReader(bad), io.Discard); err == nil {
+			t.Errorf("order %q: no error", bad)
+		}
 	}
 }

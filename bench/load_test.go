@@ -4,7 +4,10 @@ package bench_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,7 +100,7 @@ func TestLoadModes(t *testing.T) {
 func TestHandshakesAreCompleted(t *testing.T) {
 	for _, rate := range []float64{0, 500} {
 		targets := startBackend(t, bench.BackendConfig{Listen: loopback(2), TLS: true})
-		r := runLoad(t, bench.LoadConfig{Mode: bench.ModeHandshake, Targets: targets, Pools: 2, Rate: rate, Workers: 8, Count: 100})
+		r := runLoad(t, bench.LoadConfig{Mode: bench.ModeHandshake, Targets: targets, Pools: 2, Rate: rate, Workers: 100, Count: 100})
 		if r.Done != 100 || r.Latency.Count != 100 {
 			t.Errorf("rate %v: %+v", rate, r)
 		}
@@ -193,5 +196,45 @@ func TestCanceledLoadStillReports(t *testing.T) {
 	r, err := bench.RunLoad(ctx, bench.LoadConfig{Mode: bench.ModeHello, Targets: targets, Workers: 5})
 	if err != nil || r.Started != 5 || r.Failures["canceled"] != 5 {
 		t.Errorf("report %+v, error %v; want 5 canceled", r, err)
+	}
+}
+
+func TestLoadReportIsWritten(t *testing.T) {
+	targets := startBackend(t, bench.BackendConfig{FailEvery: 2})
+	r := runLoad(t, bench.LoadConfig{Mode: bench.ModeHello, Targets: targets, Workers: 1, Count: 10, Rate: 10_000})
+	var text, data strings.Builder
+	if err := errors.Join(r.WriteText(&text), r.WriteJSON(&data)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"open loop at 10000/s", "10 started", "p99.99", "started late", "generator"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("text lacks %q:\n%s", want, &text)
+		}
+	}
+	var back bench.LoadReport
+	if err := json.Unmarshal([]byte(data.String()), &back); err != nil || back.Started != 10 || back.Failed != r.Failed {
+		t.Errorf("JSON: %v:\n%s", err, &data)
+	}
+}
+
+func TestLoadConfigIsChecked(t *testing.T) {
+	targets := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}
+	for _, test := range []struct {
+		name string
+		cfg  bench.LoadConfig
+		want string
+	}{
+		{"no target", bench.LoadConfig{Mode: bench.ModeHello}, "no target"},
+		{"no mode", bench.LoadConfig{Targets: targets}, "unknown mode"},
+		{"names that are none", bench.LoadConfig{Mode: bench.ModeHello, Targets: targets, Names: "h-{"}, "want one range"},
+		{"a rate of round trips", bench.LoadConfig{Mode: bench.ModeRoundTrip, Targets: targets, Rate: 1}, "has no rate"},
+		{"a message that would block both ends", bench.LoadConfig{Mode: bench.ModeRoundTrip, Targets: targets, Bytes: 1 << 20}, "at most"},
+		{"more than the descriptors", bench.LoadConfig{Mode: bench.ModeIdle, Targets: targets, Workers: 1 << 30}, "ulimit -n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if r, err := bench.RunLoad(t.Context(), test.cfg); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("report %v, error %v; want %q", r, err, test.want)
+			}
+		})
 	}
 }
