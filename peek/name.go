@@ -48,7 +48,7 @@ func checkName(name []byte) (what string) {
 		return "server name longer than 255 bytes"
 	}
 	label := 0
-	for i, b := range name {
+	for _, b := range name {
 		switch {
 		case nameByte[b]:
 			if label++; label > maxLabel {
@@ -58,7 +58,7 @@ func checkName(name []byte) (what string) {
 			return "server name holds a byte that no host name has"
 		case label == 0:
 			return "empty label in the server name"
-		case i < len(name)-1:
+		default:
 			label = 0
 		}
 	}

@@ -62,11 +62,15 @@ func TestEveryPrefixIsIncomplete(t *testing.T) {
 }
 
 func TestMissingIsExactOnceAnnounced(t *testing.T) {
-	wire := records(plainSpec(sni("a.example.com")).message(), maxRecordSize)
-	var p Parser
-	for i := recordHeaderSize + messageHeaderSize; i < len(wire); i++ {
-		if err := p.Parse(wire[:i], new(Hello)); err != ErrIncomplete || p.Missing() != len(wire)-i {
-			t.Errorf("first %d of %d bytes: %v, %d missing", i, len(wire), err, p.Missing())
+	for _, size := range []int{200, maxRecordSize, maxRecordSize + 1, 40_000} {
+		s := plainSpec(sni("a.example.com"))
+		s.pad(size)
+		wire := wireOf(s)
+		var p Parser
+		for i := recordHeaderSize + messageHeaderSize; i < len(wire); i++ {
+			if err := p.Parse(wire[:i], new(Hello)); err != ErrIncomplete || p.Missing() != len(wire)-i {
+				t.Fatalf("first %d of %d bytes: %v, %d missing", i, len(wire), err, p.Missing())
+			}
 		}
 	}
 }
@@ -336,6 +340,7 @@ func TestBudget(t *testing.T) {
 		{"a shorter hello may take more", 6400, records(sized(1120), 1), nil},
 		{"until it is all headers", 6400, records(sized(1121), 1), ErrTooBig},
 		{"an ordinary hello in one-byte records", 0, records(sized(2200), 1), nil},
+		{"a record longer than all that may come", 1000, []byte{22, 3, 1, 0x3e, 0x80}, ErrTooBig},
 		{"more than a hello can be", 1 << 30, records(sized(1000), maxRecordSize), nil},
 	}
 	for _, tt := range tests {

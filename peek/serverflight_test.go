@@ -89,6 +89,11 @@ func TestServerHelloOverRecords(t *testing.T) {
 			size := messageHeaderSize + int(f.wire[7])<<8 + int(f.wire[8])
 			msg := f.wire[recordHeaderSize:][:size]
 			for n := 1; n < size; n += 1 + n/4 {
+				var got ServerFlight
+				more := records(slices.Concat(msg, handshake(11, make([]byte, 100))), n)
+				if err := ParseServerFlight(more, &got); err != nil || got != f.want {
+					t.Fatalf("records of %d bytes, more messages in them: %v, %+v", n, err, got)
+				}
 				wire := records(msg, n)
 				for i := range len(wire) + 1 {
 					var got ServerFlight
