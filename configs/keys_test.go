@@ -160,7 +160,8 @@ func TestAnAbsentKeyMeansItsDefault(t *testing.T) {
 	}
 }
 
-// A key that is read and then forgotten is worse than one that is refused: every key must change what is loaded.
+// envoy#44274: an option was documented and never implemented. A key that is read and then forgotten is worse than one that
+// is refused: every key must change what is loaded.
 func TestEveryKeyHasAnEffect(t *testing.T) {
 	dir := certificates(t)
 	full, err := yaml.Dump(readFull(t))

@@ -151,13 +151,12 @@ func TestAliasesAreBounded(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&b, "      - 192.0.2.1:%d\n", i+1)
 	}
-	for i := range 2000 {
+	for i := range 400 {
 		fmt.Fprintf(&b, "  - {name: p%d, backends: *all}\n", i)
 	}
-	start := b.Len()
 	_, err := Parse("bomb.yaml", []byte(b.String()), ".")
 	if err == nil || !strings.Contains(err.Error(), "aliases stand for more than") {
-		t.Errorf("a file of %d bytes for two million backends: %v", start, err)
+		t.Errorf("a file of %d bytes for 400 000 backends: %v", b.Len(), err)
 	}
 	for _, cyclic := range []string{"listeners: &a [*a]\n", "listeners: &a\n  - name: *a\n    no_sni: *a\n", "log: &a {level: *a}\n"} {
 		if _, err := Parse("cycle.yaml", []byte(cyclic), "."); err == nil {

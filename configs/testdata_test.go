@@ -24,6 +24,9 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
 // Each rule of the file has a pair in testdata: NAME.good.yaml is accepted, with the warnings of NAME.good.want if it has
 // any; NAME.bad.yaml is refused with exactly the messages of NAME.bad.want.
+//
+// Among them: CVE-2024-28869 (hello_timeout_zero), CVE-2026-27586 (backend_tls_ca, cert_missing), CVE-2026-90711 and
+// CVE-2026-92395 (prefix_mapped), R23 (backend_forbidden, backend_loop), R28 (cert_mode).
 func TestEachRuleHasAGoodAndABadFile(t *testing.T) {
 	bad := glob(t, "*.bad.yaml")
 	if good := glob(t, "*.good.yaml"); len(good) != len(bad) {

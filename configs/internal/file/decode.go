@@ -11,7 +11,7 @@ import (
 )
 
 // maxAliased bounds the values that are read through aliases, so that a small file cannot stand for a huge one.
-const maxAliased = 1 << 20
+const maxAliased = 1 << 18
 
 // maxMistakes bounds the list: nobody reads on, and a file of the wrong kind could have millions.
 const maxMistakes = 1000

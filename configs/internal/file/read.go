@@ -24,7 +24,7 @@ type Mistake struct {
 }
 
 // Read reads a file strictly. It returns every mistake that it can see at once; the File holds what could be
-// read, and is nil when the bytes are not YAML or the mistakes too many.
+// read, and is nil when the bytes are not YAML or the mistakes or aliases too many.
 func Read(data []byte) (*File, []Mistake) {
 	if m := checkBytes(data); m != nil {
 		return nil, m
@@ -36,7 +36,7 @@ func Read(data []byte) (*File, []Mistake) {
 	d := &decoder{}
 	f := new(File)
 	d.value(reflect.ValueOf(f).Elem(), root, root, nil)
-	if len(d.mistakes) > maxMistakes {
+	if len(d.mistakes) > maxMistakes || d.overrun {
 		return nil, d.mistakes // reading ended there
 	}
 	return f, d.mistakes
