@@ -87,6 +87,7 @@ func listenOn(addr netip.AddrPort) (int, syscall.Errno) {
 		sys.Close(fd)
 		return -1, e
 	}
+	sys.SetSmartAccept(fd)
 	return fd, 0
 }
 

@@ -152,6 +152,11 @@ func SetNoDelay(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 // exchange, which switching TCP_QUICKACK off claims (net/ipv4/tcp_input.c, tcp_rcv_synsent_state_process).
 func SetSmartConnect(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
 
+// SetSmartAccept lets the acknowledgement of a client's first bytes travel with the answer: connections inherit
+// from the listening socket that they are in the middle of an exchange. It has to come after Listen, which clears it
+// (inet_csk_listen_start). HAProxy calls this tcp-smart-accept.
+func SetSmartAccept(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
+
 // SetListenOptions prepares a socket to share its address with the other loops' sockets.
 func SetListenOptions(fd int) syscall.Errno {
 	SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)

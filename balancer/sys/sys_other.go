@@ -42,9 +42,10 @@ func Pipe(size int) (r, w, room int, errno syscall.Errno)   { return -1, -1, 0, 
 func EpollCreate() (int, syscall.Errno)                         { return -1, syscall.ENOSYS }
 func Watch(ep, fd int, token uint64) syscall.Errno              { return syscall.ENOSYS }
 func WatchReadable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
-func WatchBoth(ep, fd int, token uint64) syscall.Errno { return syscall.ENOSYS }
-func WatchWritable(ep, fd int, token uint64) syscall.Errno { return syscall.ENOSYS }
-func SetSmartConnect(fd int) {}
+func WatchBoth(ep, fd int, token uint64) syscall.Errno          { return syscall.ENOSYS }
+func WatchWritable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
+func SetSmartAccept(fd int)                                     {}
+func SetSmartConnect(fd int)                                    {}
 func WatchListener(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
 func Unwatch(ep, fd int)                                        {}
 func OpenSpare() (int, syscall.Errno)                           { return -1, syscall.ENOSYS }
