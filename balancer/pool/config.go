@@ -8,6 +8,7 @@ import (
 // Balance is the way a pool chooses a backend.
 type Balance uint8
 
+// The balances. docs/balancing.md says when to take which.
 const (
 	RoundRobin       Balance = iota // smooth weighted round robin
 	LeastConnections                // fewest active connections per weight
@@ -19,18 +20,20 @@ const (
 // HashKey is what maglev hashes.
 type HashKey uint8
 
+// What there is to hash.
 const (
-	HashClientIP HashKey = iota
-	HashSNI
+	HashClientIP HashKey = iota // the address, after any PROXY header
+	HashSNI                     // the name; the address where there is none
 )
 
 // HeaderVersion is the PROXY protocol version sent to backends.
 type HeaderVersion uint8
 
+// The versions.
 const (
-	HeaderNone HeaderVersion = iota
-	HeaderV1
-	HeaderV2
+	HeaderNone HeaderVersion = iota // no header is sent
+	HeaderV1                        // text
+	HeaderV2                        // binary, with TLVs
 )
 
 // Config describes a pool. It is never changed once a Pool was made from it.
@@ -55,7 +58,7 @@ type Config struct {
 type BackendConfig struct {
 	Host           string         // DNS name; empty when Addr is set
 	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set
-	Weight         int            // >= 0; 0: takes no new connections
+	Weight         int            // >= 0; 0: takes no new connections; above 1<<24 counts as that
 	MaxConnections int            // 0: no limit
 	Backup         bool           // only when no other backend can take the connection
 }

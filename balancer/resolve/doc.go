@@ -10,6 +10,7 @@
 //	                          tell, are read from the messages on their way through its connections
 //
 // The last good answer stands until a better one comes: errors, empty answers and answers without a usable address
-// change nothing. A forged answer can add members only as long as its TTL (at most five minutes), and
-// at most 64; the message parsers are Go's own, ours (golang.org/x/net/dns/dnsmessage) reads TTLs and nothing else.
+// change nothing. A forged answer counts until the next good one, which is asked for within five minutes, and is at
+// most 64 addresses. The addresses are those Go's resolver found; what is read beside it, by
+// golang.org/x/net/dns/dnsmessage, are TTLs and whether a question was answered.
 package resolve
