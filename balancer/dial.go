@@ -21,8 +21,7 @@ func (w *worker) prepare(s *session) {
 	if cfg.Header == pool.HeaderNone {
 		return
 	}
-	var id [16]byte
-	w.server.uniqueID(&id, s.id)
+	id := uniqueID(w.server.nonce, s.id)
 	h := proxyheader.Out{Version: int(cfg.Header), Source: s.client, Dest: w.destination(s), UniqueID: id[:]}
 	if cfg.Header == pool.HeaderV2 {
 		h.Authority = s.name.String()

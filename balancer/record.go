@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -97,6 +98,7 @@ func (q *recordRing) take(f func(*connRecord)) bool {
 // recorder writes the connection lines of all loops.
 type recorder struct {
 	log     *slog.Logger
+	nonce   [8]byte // of the server, the first half of unique ids
 	workers []*worker
 	wake    chan struct{}
 	asleep  atomic.Bool
@@ -104,9 +106,9 @@ type recorder struct {
 	done    chan struct{}
 }
 
-func newRecorder(log *slog.Logger, workers []*worker) *recorder {
+func newRecorder(log *slog.Logger, nonce [8]byte, workers []*worker) *recorder {
 	r := &recorder{
-		log: log, workers: workers,
+		log: log, nonce: nonce, workers: workers,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, w := range workers {
@@ -153,9 +155,9 @@ func (r *recorder) drain() bool {
 // write makes one line. Names are normalised host names of at most 255 bytes, everything else comes from the
 // configuration or is a number: no byte of a stranger's choice reaches the line unchecked.
 func (r *recorder) write(base time.Time, c *connRecord) {
-	attrs := make([]slog.Attr, 0, 16)
+	attrs := make([]slog.Attr, 0, 17)
 	attrs = append(attrs, slog.String("listener", c.listener), slog.String("client", c.client.String()),
-		slog.String("sni", c.sni))
+		slog.String("sni", c.sni), slog.String("id", r.id(c.id)))
 	for _, f := range []struct{ key, value string }{{"route", c.route}, {"pool", c.pool}, {"backend", c.backend}} {
 		if f.value != "" {
 			attrs = append(attrs, slog.String(f.key, f.value))
@@ -182,4 +184,10 @@ func (r *recorder) write(base time.Time, c *connRecord) {
 	if r.log.Enabled(context.Background(), slog.LevelInfo) {
 		r.log.Handler().Handle(context.Background(), rec) //nolint:errcheck // nowhere to say so
 	}
+}
+
+// id is the connection's unique id as a PROXY v2 header tells it to the backend, in hexadecimal.
+func (r *recorder) id(n uint64) string {
+	b := uniqueID(r.nonce, n)
+	return hex.EncodeToString(b[:])
 }

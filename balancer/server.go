@@ -34,7 +34,7 @@ type Server struct {
 	limits         Limits
 	limit          int64 // limits.Connections
 	started        time.Time
-	nonce          [8]byte // first half of the unique ids in PROXY headers
+	nonce          [8]byte // first half of the connections' unique ids
 
 	listeners []*listener
 	workers   []*worker
@@ -118,7 +118,7 @@ func (s *Server) abandon() {
 
 // start sets everything going that open has made.
 func (s *Server) start(lookup resolve.Lookup) {
-	s.recorder = newRecorder(s.log, s.workers)
+	s.recorder = newRecorder(s.log, s.nonce, s.workers)
 	go s.recorder.run()
 	if lookup == nil {
 		lookup = resolve.System()
@@ -218,11 +218,12 @@ func (w *worker) closeAll() int {
 	return n
 }
 
-// uniqueID makes the PROXY v2 unique id of connection id: the server's nonce, then the id. Log lines do not
-// carry the nonce, which only keeps two servers' ids apart.
-func (s *Server) uniqueID(out *[16]byte, id uint64) {
-	copy(out[:], s.nonce[:])
-	binary.BigEndian.PutUint64(out[8:], id)
+// uniqueID is the id of connection n that the log line and a PROXY v2 header share: the server's nonce, which keeps
+// two servers' ids apart, and n.
+func uniqueID(nonce [8]byte, n uint64) (id [16]byte) {
+	copy(id[:], nonce[:])
+	binary.BigEndian.PutUint64(id[8:], n)
+	return id
 }
 
 // Stats copies all counters.
@@ -262,7 +263,7 @@ func (p *livePool) stats() PoolStats {
 	for _, b := range p.Backends() {
 		bs := BackendStats{
 			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),
-			BytesIn: b.BytesIn.Load(), BytesOut: b.BytesOut.Load(), Up: true,
+			BytesIn: b.BytesIn.Load(), BytesOut: b.BytesOut.Load(), Up: b.State().Usable(),
 		}
 		ps.Active += bs.Active
 		ps.Backends = append(ps.Backends, bs)
