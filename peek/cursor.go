@@ -33,30 +33,29 @@ func (c *cursor) u16() (int, bool) {
 
 // vec8 takes a vector whose length is in the one byte before it.
 func (c *cursor) vec8() ([]byte, bool) {
-	rest := *c
-	n, ok := rest.u8()
-	if !ok {
+	if len(*c) < 1 {
 		return nil, false
 	}
-	v, ok := rest.take(n)
-	if ok {
-		*c = rest
-	}
-	return v, ok
+	return c.vector(1, int((*c)[0]))
 }
 
 // vec16 takes a vector whose length is in the two bytes before it.
 func (c *cursor) vec16() ([]byte, bool) {
-	rest := *c
-	n, ok := rest.u16()
-	if !ok {
+	if len(*c) < 2 {
 		return nil, false
 	}
-	v, ok := rest.take(n)
-	if ok {
-		*c = rest
+	return c.vector(2, int((*c)[0])<<8|int((*c)[1]))
+}
+
+// vector takes n bytes after the prefix, and drops that with them.
+func (c *cursor) vector(prefix, n int) ([]byte, bool) {
+	end := prefix + n
+	if end > len(*c) {
+		return nil, false
 	}
-	return v, ok
+	v := (*c)[prefix:end:end]
+	*c = (*c)[end:]
+	return v, true
 }
 
 func (c *cursor) empty() bool { return len(*c) == 0 }

@@ -175,29 +175,3 @@ func TestServerFlightAllocations(t *testing.T) {
 		}
 	}
 }
-
-// TestAlertIsUnderstood: a client of each version, before anything is agreed on, takes our
-// alert for what it says.
-func TestAlertIsUnderstood(t *testing.T) {
-	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(VersionName(version), func(t *testing.T) {
-			conn := &scripted{}
-			conn.received.Reset(AppendAlert(nil, AlertUnrecognizedName))
-			err := tls.Client(conn, &tls.Config{ServerName: corpusName, MinVersion: version, MaxVersion: version}).Handshake()
-			if want := "remote error: tls: unrecognized name"; err == nil || err.Error() != want {
-				t.Errorf("got %v, want %q", err, want)
-			}
-		})
-	}
-}
-
-func TestAppendAlert(t *testing.T) {
-	got := AppendAlert([]byte("x"), AlertDecodeError)
-	if want := []byte{'x', 21, 3, 3, 0, 2, 2, 50}; !bytes.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	var f ServerFlight
-	if err := ParseServerFlight(got[1:], &f); err != nil || !f.Alert || f.AlertDescription != AlertDecodeError {
-		t.Errorf("reads back as %v, %+v", err, f)
-	}
-}
