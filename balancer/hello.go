@@ -32,14 +32,11 @@ func (w *worker) readHello(s *session) {
 			return
 		}
 		st.buf = st.buf[:len(st.buf)+n]
-		if n < len(room) {
+		if n < len(room) && !s.up.Hung() { // once hung up, the end of file is still to be read
 			s.up.Readable = false
 		}
 		if w.look(s) {
 			return
-		}
-		if s.up.Hung() {
-			s.up.Readable = true // the end of file is still to be read
 		}
 	}
 }
