@@ -75,7 +75,9 @@ func (p *Parser) ParseMessage(b []byte, h *Hello) error {
 
 // Missing is how many further bytes are surely needed after [ErrIncomplete], for what is
 // announced so far and in the fewest records that can hold it. It is positive then, and 0
-// after any other answer.
+// after any other answer. A caller may leave Parse alone until that many have come: a
+// hello in the fewest records then takes three calls however slow its client, and what is
+// wrong with one is noticed later, but no less surely.
 func (p *Parser) Missing() int { return int(p.missing) }
 
 // Consumed is how many bytes of the input the hello's records took. It is 0 unless the

@@ -181,6 +181,30 @@ func TestTrickleReadsNothingTwice(t *testing.T) {
 	}
 }
 
+// R7 again: a caller that waits for what is Missing asks three times, whatever the size:
+// with nothing, with the start of the message, with all of it.
+func TestWaitingForMissingTakesThreeCalls(t *testing.T) {
+	for _, size := range []int{200, maxRecordSize, defaultMaxSize} {
+		s := plainSpec(sni("slow.example.com"))
+		s.pad(size)
+		wire := wireOf(s)
+		var p Parser
+		calls, enough := 0, 0
+		err := ErrIncomplete
+		for n := 0; n <= len(wire) && err == ErrIncomplete; n++ {
+			if n < enough {
+				continue
+			}
+			calls++
+			err = p.Parse(wire[:n], new(Hello))
+			enough = n + p.Missing()
+		}
+		if err != nil || calls != 3 {
+			t.Errorf("%d bytes: %v after %d calls", size, err, calls)
+		}
+	}
+}
+
 // R31: nothing is allocated for a hello in one record, however it arrives, nor for what is
 // refused, nor for what was only announced; a hello over records costs one copy.
 func TestAllocations(t *testing.T) {
