@@ -59,8 +59,9 @@ func disagreement(wire []byte) (class, wrong string) {
 	return "", ""
 }
 
-// TestDifferential compares name and ALPN with crypto/tls on generated hellos, most of
-// them broken in one place. SWITCHYARD_DIFFERENTIAL_CASES asks for more of them,
+// R31, R32: TestDifferential compares name and ALPN with crypto/tls on generated hellos,
+// most of them broken in one place. None loses its name on the way: what we accept without
+// a name, crypto/tls accepts without one. SWITCHYARD_DIFFERENTIAL_CASES asks for more of them,
 // SWITCHYARD_DIFFERENTIAL_SEED for others.
 func TestDifferential(t *testing.T) {
 	const enough = 20_000 // to meet every class

@@ -28,7 +28,7 @@ func FuzzDifferential(f *testing.F) {
 	})
 }
 
-// FuzzParse: no panic, the same answer however the bytes are cut into segments and a good
+// CVE-2026-123640 and R31: no panic, the same answer however the bytes are cut into segments and a good
 // hello into records, and no field from outside the message.
 func FuzzParse(f *testing.F) {
 	addHellos(f)
