@@ -92,7 +92,7 @@ stream {
         preread_timeout 5s;
         proxy_connect_timeout 5s;
         proxy_timeout 1h;
-        proxy_buffer_size {{.Buffer}};
+        {{.Tuning}};
         proxy_pass $pool;
     }
 }
@@ -101,7 +101,8 @@ stream {
 // nginxModules are where distributions put the stream module; a nginx that has it built in needs none of them.
 var nginxModules = []string{"/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so"}
 
-func configureNginx(buffer string) func(string, work) ([]string, string, error) {
+// configureNginx makes a configuration with one directive that the rows differ in.
+func configureNginx(tuning string) func(string, work) ([]string, string, error) {
 	return func(dir string, w work) ([]string, string, error) {
 		names := filepath.Join(dir, "names.map")
 		err := writeMap(names, w, func(name string, pool int) string { return fmt.Sprintf("%s pool-%d;\n", name, pool) })
@@ -110,7 +111,7 @@ func configureNginx(buffer string) func(string, work) ([]string, string, error) 
 		}
 		path, text, err := write(dir, "nginx.conf", nginxConfig, map[string]any{
 			"Module": firstExisting(nginxModules), "Root": os.Getuid() == 0, "Cores": w.cores, "FDs": w.fds, "Dir": dir,
-			"HashSize": max(2048, 4*w.names.Len()), "Map": names, "Backends": w.backends, "Listen": w.listen, "Buffer": buffer,
+			"HashSize": max(2048, 4*w.names.Len()), "Map": names, "Backends": w.backends, "Listen": w.listen, "Tuning": tuning,
 		})
 		return []string{"-p", dir, "-e", "stderr", "-c", path}, text, err
 	}
