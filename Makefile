@@ -6,7 +6,8 @@ COUNT     ?= 10
 BENCH     ?= .
 PKG       ?= ./...
 CASES     ?= 1000000
-OLD       ?=
+ARGS      ?=
+SOAK      ?= 30
 PLATFORMS ?= linux/amd64 linux/arm64
 
 .DEFAULT_GOAL := help
@@ -40,6 +41,18 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each
 differential: ## Compare the parser with crypto/tls on CASES (1000000) generated hellos
 	SWITCHYARD_DIFFERENTIAL_CASES=$(CASES) $(GO) test -count=1 -timeout 60m -run 'TestDifferential' ./peek
 
+.PHONY: promises
+promises: ## Run the tests of docs/promises.md at full size: minutes, and 20 000 descriptors
+	@test "$$(ulimit -n)" -ge 20000 || { echo "make promises: ulimit -n 20000 first" >&2; exit 1; }
+	SWITCHYARD_PROMISES=1 $(GO) test -count=1 -timeout 60m ./balancer/... ./route ./peek ./admin
+
+.PHONY: soak
+soak: ## The short tests again and again for SOAK (30) minutes; the first failure ends it
+	end=$$(( $$(date +%s) + $(SOAK) * 60 )); \
+	while [ $$(date +%s) -lt $$end ]; do \
+		$(GO) test -short -count=1 -shuffle=on ./balancer/... ./cmd/... || exit 1; \
+	done
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, the import arrows; golangci-lint where it is installed
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -59,8 +72,8 @@ bench: ## Run the Go benchmarks: BENCH=pattern PKG=./peek COUNT=10
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
 
 .PHONY: bench-compare
-bench-compare: build ## Measure against HAProxy and nginx, interleaved, on this machine
-	bin/switchyard bench compare
+bench-compare: build ## Measure against HAProxy and nginx, interleaved, on this machine: ARGS="--rounds 10"
+	bin/switchyard bench compare $(ARGS)
 
 .PHONY: cover
 cover: ## Write cover.out and cover.html, print the coverage of each package

@@ -59,7 +59,7 @@ func (c *configFlag) explainLoad(args []string, err error) error {
 		return &failure{code: exitConfig, err: mistakes, plain: true}
 	}
 	if errors.Is(err, fs.ErrNotExist) && len(args) == 0 && c.path == "" {
-		return withHint(err, "name the configuration file, or start from one under docs/examples")
+		return withHint(err, "name the configuration file, or start from one under examples")
 	}
 	return err
 }
