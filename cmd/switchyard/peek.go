@@ -40,8 +40,8 @@ is skipped. With -o json there is one object per stream, each on its line.
 
 What cannot be read is reported with the offset of the mistake, counted from the start
 of the stream. The exit status is then 1, as it is if there is no hello at all.`,
-		Example: `  # what this machine's curl sends
-  (nc -l 127.0.0.1 8443 > hello & sleep 1; curl -m 1 https://localhost:8443/); switchyard peek hello
+		Example: `  # who asks for what on this machine, for ten seconds
+  timeout 10 tcpdump -i any -w - 'tcp port 443' | switchyard peek
 
   # every hello in a capture, the names only
   switchyard peek -o json dump.pcapng | jq -r .hello.server_name`,
