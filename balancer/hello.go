@@ -79,7 +79,7 @@ func (w *worker) look(s *session) bool {
 			return true
 		}
 	}
-	if len(st.buf) == st.at {
+	if got := len(st.buf) - st.at; got == 0 || got < st.want {
 		return false
 	}
 	err := st.parser.Parse(st.buf[st.at:], &st.hello)
@@ -89,6 +89,7 @@ func (w *worker) look(s *session) bool {
 		w.counters[s.socket.listener.index].hello.observe(s.helloTook)
 		w.route(s)
 	case err == peek.ErrIncomplete:
+		st.want = len(st.buf) - st.at + st.parser.Missing() // a hello that trickles in is looked at a few times in all
 		return false
 	default:
 		w.refuseHello(s, err)

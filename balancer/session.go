@@ -81,6 +81,7 @@ type setup struct {
 	header bool   // a PROXY header may come, or must
 	buf    []byte // borrowed: everything received
 	at     int    // the hello begins at buf[at]
+	want   int    // bytes of it without which it cannot be complete
 	out    []byte // what a backend is sent: PROXY header, hello, what followed it
 	outOwn []byte // borrowed for out where a PROXY header is prepended
 	sent   int    // of out, to the present backend
