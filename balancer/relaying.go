@@ -106,9 +106,17 @@ func (w *worker) afterTurn(s *session, up, down relay.State) {
 		}
 	}
 	if s.up.Blocked() || s.down.Blocked() {
-		w.wakeAt(s, w.loop.Now()+stallCheck)
+		w.wakeAt(s, w.loop.Now()+firstStallCheck(int64(s.pool.Config().StalledTimeout)))
 		w.watchSinks(s)
 	}
+}
+
+// firstStallCheck is when a blocked sink is looked at for the first time; limit 0 is none.
+func firstStallCheck(limit int64) int64 {
+	if limit > 0 && limit < stallCheck {
+		return limit
+	}
+	return stallCheck
 }
 
 // watchSinks asks the loop to tell when a sink that is full takes bytes again, once per socket.
