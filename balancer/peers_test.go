@@ -95,12 +95,12 @@ func exchange(t testing.TB, addr string, hello []byte) ([]byte, error) {
 	return readAll(c)
 }
 
-// open makes a connection through the balancer at addr to an echo backend, and returns once the hello is back.
-func open(t testing.TB, addr string, hello []byte) *net.TCPConn {
+// open makes a connection through the balancer at addr, sends hello, and returns once answer is here.
+func open(t testing.TB, addr string, hello, answer []byte) *net.TCPConn {
 	t.Helper()
 	c := dial(t, addr)
 	mustWrite(t, c, hello)
-	mustRead(t, c, hello)
+	mustRead(t, c, answer)
 	return c
 }
 
