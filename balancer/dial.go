@@ -134,6 +134,7 @@ func (w *worker) sendHello(s *session) {
 			return
 		}
 		if st.sent == 0 {
+			w.loop.Refresh()
 			s.dialTook = max(w.loop.Now()-st.dialed, 1)
 			s.pool.dial.observe(s.dialTook)
 		}

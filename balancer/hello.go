@@ -85,6 +85,7 @@ func (w *worker) look(s *session) bool {
 	err := st.parser.Parse(st.buf[st.at:], &st.hello)
 	switch {
 	case err == nil:
+		w.loop.Refresh()
 		s.helloTook = max(w.loop.Now()-s.started, 1)
 		w.counters[s.socket.listener.index].hello.observe(s.helloTook)
 		w.route(s)

@@ -147,6 +147,9 @@ func (l *Loop) Unwatch(fd int) { sys.Unwatch(l.ep, fd) }
 // Now is the time of the present turn in nanoseconds on the loop's own monotonic clock.
 func (l *Loop) Now() int64 { return l.now }
 
+// Refresh reads the clock within a turn, for durations shorter than one.
+func (l *Loop) Refresh() { l.now = int64(time.Since(l.base)) }
+
 // Base is the wall-clock time at which Now was 0.
 func (l *Loop) Base() time.Time { return l.base }
 
@@ -231,7 +234,7 @@ func (l *Loop) turns(fd uintptr) bool {
 
 // turn serves what is ready, what was put off, and the timers.
 func (l *Loop) turn() {
-	l.now = int64(time.Since(l.base))
+	l.Refresh()
 	for l.at < l.n {
 		l.serve()
 	}
