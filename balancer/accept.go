@@ -42,15 +42,33 @@ func (w *worker) accept(sock *socket) {
 			}
 			return
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-			if !w.shed(sock, e) {
+			switch w.shed(sock, e) {
+			case 0:
+			case syscall.EAGAIN: // the kernel takes the number before it looks at the queue: that was empty
+				return
+			default:
 				w.pause(sock)
 				return
 			}
-		default: // an error that was waiting on the new connection (accept(2)): take the next
+		default:
+			if !isConnectionError(e) {
+				w.pause(sock)
+				return
+			}
 		}
 	}
 	sock.burst = min(2*sock.burst, maxBurst)
 	w.loop.Look() // level-triggered: the next look says whether there are more
+}
+
+// isConnectionError reports whether e was waiting on the new connection (accept(2)): the next one may be fine.
+func isConnectionError(e syscall.Errno) bool {
+	switch e {
+	case syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
+		syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT:
+		return true
+	}
+	return false
 }
 
 // admit checks the limits and starts a session.
@@ -76,10 +94,10 @@ func (w *worker) admit(sock *socket, fd int, peer netip.AddrPort) {
 	if e := w.loop.Watch(fd, s.clientToken()); e != 0 {
 		s.lastErrno = e
 		w.finish(s, CauseFDLimit, resetBoth)
-		return
+	} else {
+		s.up.Readable = true
+		w.readHello(s)
 	}
-	s.up.Readable = true
-	w.readHello(s)
 	w.current = nil
 }
 
@@ -95,26 +113,33 @@ func (w *worker) turnAway(sock *socket, fd int, peer netip.AddrPort, cause Cause
 }
 
 // shed gives up the spare descriptor to take one connection, and resets it: an answer now is better for the
-// client than to wait in a queue that nobody serves. false means that there is no spare any more.
-func (w *worker) shed(sock *socket, why syscall.Errno) bool {
+// client than to wait in a queue that nobody serves. The answer is accept's; why where there is no spare any more.
+func (w *worker) shed(sock *socket, why syscall.Errno) syscall.Errno {
 	if sock.spare < 0 {
-		return false
+		return why
 	}
 	sys.Close(sock.spare)
 	fd, _, e := sys.Accept(sock.fd)
 	if e == 0 {
 		sys.Reset(fd)
-		c := &w.counters[sock.listener.index]
-		c.accepted.Add(1)
-		c.closed[CauseFDLimit].Add(1)
+		w.noteShed(sock.listener, why)
 	}
-	sock.spare, _ = sys.OpenSpare()
+	if sock.spare, _ = sys.OpenSpare(); sock.spare < 0 {
+		return why
+	}
+	return e
+}
+
+// noteShed counts and logs a connection that was reset for want of descriptors.
+func (w *worker) noteShed(l *listener, why syscall.Errno) {
+	c := &w.counters[l.index]
+	c.accepted.Add(1)
+	c.closed[CauseFDLimit].Add(1)
 	if n := w.server.shed.Add(1); isPowerOfTen(n) {
 		w.server.log.Error("out of descriptors: connections are reset",
-			slog.String("listener", sock.listener.cfg.Name), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
+			slog.String("listener", l.cfg.Name), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
 			slog.String("hint", "raise LimitNOFILE (ulimit -n), or lower max_connections"))
 	}
-	return e == 0 && sock.spare >= 0
 }
 
 // isPowerOfTen keeps a message that could come a million times down to seven lines.
@@ -147,18 +172,29 @@ func (w *worker) resume(sock *socket) {
 
 // stopAccepting serves what the accept queues hold already, and closes the listening sockets.
 func (w *worker) stopAccepting() {
+	defer func() {
+		w.closeSockets()
+		w.stopping = true
+		w.noteIdle()
+	}()
 	for _, sock := range w.sockets {
-		for sock.fd >= 0 {
-			fd, peer, e := sys.Accept(sock.fd)
-			if e != 0 {
-				break
-			}
-			w.admit(sock, fd, peer)
+		if sock.fd >= 0 {
+			w.serveQueue(sock)
 		}
 	}
-	w.closeSockets()
-	w.stopping = true
-	w.noteIdle()
+}
+
+// serveQueue takes what waits in the queue of sock, and not more than fits into it: new ones keep coming.
+func (w *worker) serveQueue(sock *socket) {
+	for range backlog {
+		fd, peer, e := sys.Accept(sock.fd)
+		switch {
+		case e == 0:
+			w.admit(sock, fd, peer)
+		case !isConnectionError(e):
+			return
+		}
+	}
 }
 
 // closeSockets closes the listening sockets.
