@@ -76,6 +76,7 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 		MaxConnections:   p.MaxConnections.V,
 		ConnectTimeout:   p.ConnectTimeout.V,
 		AnswerTimeout:    p.AnswerTimeout.V,
+		SetupTimeout:     p.SetupTimeout.V,
 		IdleTimeout:      p.IdleTimeout.V,
 		HalfCloseTimeout: p.HalfCloseTimeout.V,
 		StalledTimeout:   p.StalledTimeout.V,

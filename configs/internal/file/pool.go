@@ -25,13 +25,16 @@ type Pool struct {
 	ConnectTimeout Duration `yaml:"connect_timeout" default:"3s" min:"10ms" max:"5m" good:"500ms" bad:"0s"`
 	// The longest time from connected to the backend's first byte; then the next backend is tried.
 	AnswerTimeout Duration `yaml:"answer_timeout" default:"5s" min:"10ms" max:"5m" good:"10s" bad:"0s"`
+	// The longest time from the complete hello to the backend's first byte, all attempts together. The client is then told that
+	// no backend can serve it.
+	SetupTimeout Duration `yaml:"setup_timeout" default:"10s" min:"10ms" max:"10m" good:"30s" bad:"0s"`
 	// The longest time without a byte either way. 0s: no limit; peers that are gone are noticed by keepalive.
 	IdleTimeout Duration `yaml:"idle_timeout" default:"0s" min:"0s" max:"8760h" good:"1h" bad:"1d"`
 	// How long one direction may stay open after the other has ended. 0s: no limit.
 	HalfCloseTimeout Duration `yaml:"half_close_timeout" default:"1m" min:"0s" max:"8760h" good:"10s" bad:"60"`
-	// How long a peer may refuse to take the bytes that wait for it. 0s: no limit; a peer that is gone is noticed by
-	// TCP_USER_TIMEOUT.
-	StalledTimeout Duration `yaml:"stalled_timeout" default:"0s" min:"0s" max:"8760h" good:"2m" bad:"2 m"`
+	// How long a peer that is alive may refuse to take the bytes that wait for it. 0s: no limit; a peer that is gone is
+	// noticed by TCP_USER_TIMEOUT all the same.
+	StalledTimeout Duration `yaml:"stalled_timeout" default:"5m" min:"0s" max:"8760h" good:"2m" bad:"2 m"`
 	// How long connections may stay with a backend that has left the pool. 0s: no limit.
 	DrainTimeout Duration `yaml:"drain_timeout" default:"0s" min:"0s" max:"8760h" good:"5m" bad:"-5m"`
 	// Backends that are tried for one connection, the first included. Each is tried once.
