@@ -67,7 +67,10 @@ With --check it ends after the self-check; the exit status says how that went.`,
 				y.service.stop(stopNow())
 				return err
 			}
-			y.invite(cmd.OutOrStdout())
+			if invited := y.invite(cmd.OutOrStdout()); invited != nil {
+				y.service.stop(stopNow()) // nobody reads what there is to try
+				return invited
+			}
 			y.service.runUntil(signals, release)
 			return err
 		},
@@ -225,15 +228,16 @@ func verdict(r *demo.Result) string {
 // short is enough of a fingerprint to compare by eye.
 func short(fingerprint string) string { return fingerprint[:16] + "…" }
 
-// invite prints what to try.
-func (y *yard) invite(w io.Writer) {
+// invite prints what to try. Its error may be that of an earlier write to w.
+func (y *yard) invite(w io.Writer) error {
 	fmt.Fprint(w, "\ntry\n\n")
 	for _, b := range y.backends {
 		fmt.Fprintf(w, "  curl --cacert %s --connect-to ::%s https://%s/\n", y.caPath(), y.addr, b.Host)
 	}
 	fmt.Fprintf(w, "  curl --cacert %s --connect-to ::%s https://%s/\n", y.caPath(), y.addr, demoUnknown)
 	fmt.Fprintf(w, "  curl http://%s/metrics\n", y.service.admin.Addr())
-	fmt.Fprintf(w, "\nThe configuration is %s\nCtrl-C ends it all and removes the files.\n", y.configPath())
+	_, err := fmt.Fprintf(w, "\nThe configuration is %s\nCtrl-C ends it all and removes the files.\n", y.configPath())
+	return err
 }
 
 // stopNow is a context that waits for nothing.

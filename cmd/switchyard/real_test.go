@@ -140,10 +140,16 @@ listeners:
 func runLive(t *testing.T, config string) *live {
 	t.Helper()
 	y := &live{process: spawn(t, switchyardCommand(t, "run", writeFile(t, "switchyard.yaml", config)))}
-	y.addr = netip.MustParseAddrPort(y.line(t, `"msg":"listening","listener":"public","address":"([^"]+)"`)[1])
-	y.pages = y.line(t, `"msg":"admin pages","address":"([^"]+)"`)[1]
+	y.announced(t)
 	y.line(t, `"msg":"started"`)
 	return y
+}
+
+// announced reads from the log where y listens.
+func (y *live) announced(t *testing.T) {
+	t.Helper()
+	y.addr = netip.MustParseAddrPort(y.line(t, `"msg":"listening","listener":"public","address":"([^"]+)"`)[1])
+	y.pages = y.line(t, `"msg":"admin pages","address":"([^"]+)"`)[1]
 }
 
 // switchyardCommand is the program under test: this test's binary under another name, see TestMain.

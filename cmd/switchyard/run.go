@@ -48,8 +48,11 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 	return cmd
 }
 
-// catchSignals sends the signals that the program answers to a channel until release is called.
+// catchSignals sends the signals that the program answers to a channel until release is called. From then on a write
+// to a pipe that nobody reads is an error and not the end of the process: a log collector that dies must not take the
+// balancer with it.
 func catchSignals() (signals <-chan os.Signal, release func()) {
+	signal.Ignore(syscall.SIGPIPE)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }
