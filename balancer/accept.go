@@ -136,7 +136,7 @@ func (w *worker) noteShed(l *listener, why syscall.Errno) {
 	c.accepted.Add(1)
 	c.closed[CauseFDLimit].Add(1)
 	if n := w.server.shed.Add(1); isPowerOfTen(n) {
-		w.server.log.Error("out of descriptors: connections are reset",
+		w.server.recorder.notice(slog.LevelError, "out of descriptors: connections are reset",
 			slog.String("listener", l.cfg.Name), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
 			slog.String("hint", "raise LimitNOFILE (ulimit -n), or lower max_connections"))
 	}

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-23b4a313/switchyard/route"
 )
@@ -301,20 +300,7 @@ func echo6(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.SetDeadline(time.Now().Add(time.Minute))
-			io.Copy(c, c)
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
+	serveOn(t, l, func(c *net.TCPConn) { io.Copy(c, c); c.CloseWrite() })
 	return l.Addr().String()
 }
 

@@ -236,7 +236,7 @@ func TestConnectionLimitIsDerived(t *testing.T) {
 		fds  uint64
 		max  int
 		want int64
-	}{{256, 0, 90}, {1024, 0, 450}, {1024, 100, 100}, {256, 8000, 90}} {
+	}{{256, 0, 86}, {1024, 0, 446}, {1024, 100, 100}, {256, 8000, 86}} {
 		s := start(t, childSpec{Backends: []string{"127.0.0.1:1"}, Descriptors: c.fds, Max: c.max}, false)
 		if got := s.Limits.Connections; got != c.want || s.Stats.Limit != got {
 			t.Errorf("%d descriptors, max_connections %d: limit %d (%+v), want %d", c.fds, c.max, got, s.Limits, c.want)

@@ -9,6 +9,7 @@ const (
 	CauseNone             Cause = iota
 	CauseConnLimit              // a connection limit was reached
 	CauseFDLimit                // the process is out of descriptors
+	CauseMemoryLimit            // too many large hellos at once
 	CauseProxyUntrusted         // a PROXY header from a peer that is not listed
 	CauseProxyBad               // a listed peer sent a broken PROXY header, or none
 	CauseHelloTimeout           // no complete hello in time
@@ -34,6 +35,7 @@ const (
 	CauseIdleTimeout            // no byte either way
 	CauseHalfCloseTimeout       // one direction stayed open too long after the other
 	CauseStalled                // one side is alive and would not take bytes
+	CauseBackendRemoved         // the backend left its pool, and its drain time is over
 	CauseDraining               // closed by a stop
 	CauseInternalError          // a defect in Switchyard
 	NumCauses
@@ -49,8 +51,11 @@ var causeTable = [NumCauses]causeText{
 		"The process or the listener is at its max_connections; the client got a reset.",
 		"Raise max_connections, or the descriptor limit it is derived from; look for clients that hold connections."},
 	CauseFDLimit: {"fd_limit",
-		"The process or the machine has no free descriptor; the client got a reset.",
+		"The process or the machine has no free descriptor; the client got a reset, or an alert if its hello was read already.",
 		"Raise LimitNOFILE (ulimit -n) or fs.file-max."},
+	CauseMemoryLimit: {"memory_limit",
+		"Hellos larger than 4 KiB take up a quarter of the process's memory limit; this one would not fit, and got a reset.",
+		"Look for a flood of unfinished large hellos; lower hello_timeout or hello_max_size, or raise the memory limit."},
 	CauseProxyUntrusted: {"proxy_untrusted",
 		"A peer that proxy_protocol.from does not list sent a PROXY header. It was not parsed.",
 		"List the peer if it is a proxy of yours; otherwise somebody tries to forge an address."},
@@ -126,6 +131,9 @@ var causeTable = [NumCauses]causeText{
 	CauseStalled: {"stalled",
 		"One side is alive and took no byte for stalled_timeout while there were bytes to take.",
 		"Raise stalled_timeout if clients may pause for longer."},
+	CauseBackendRemoved: {"backend_removed",
+		"The backend is no longer a member of its pool (its name resolves to other addresses now), and drain_timeout is over.",
+		"Raise drain_timeout if connections need longer to end by themselves."},
 	CauseDraining: {"draining",
 		"A stop closed the connection: the drain time was over, or a second signal came.",
 		"Raise drain.max if connections need longer to end by themselves."},

@@ -53,6 +53,9 @@ func (w *worker) destination(s *session) netip.AddrPort {
 // dial chooses a backend that was not tried yet and starts to connect. Without one, the session ends with the
 // cause of the last failure.
 func (w *worker) dial(s *session) {
+	if t := int64(s.pool.Config().SetupTimeout); t > 0 {
+		s.setup.giveUp = w.loop.Now() + t
+	}
 	if b, refusal := w.pick(s); b != nil {
 		w.connect(s, b)
 	} else {
@@ -101,13 +104,24 @@ func (w *worker) connect(s *session, b *pool.Backend) {
 		return
 	}
 	s.stage = stageDialing
-	w.deadline(s, int64(s.pool.Config().ConnectTimeout))
+	w.attemptDeadline(s, int64(s.pool.Config().ConnectTimeout))
 	w.sendHello(s) // a near backend has accepted by now: spares a turn of the loop
+}
+
+// attemptDeadline bounds the present step by d, and all attempts together by the pool's setup_timeout.
+func (w *worker) attemptDeadline(s *session, d int64) {
+	if s.setup.giveUp != 0 {
+		d = max(min(d, s.setup.giveUp-w.loop.Now()), 1)
+	}
+	w.deadline(s, d)
 }
 
 // startConnect starts to connect. The loop is told of fd by the first sendHello, which knows what to wait for.
 func (w *worker) startConnect(s *session, fd int, to netip.AddrPort, v6 bool) syscall.Errno {
 	if src := s.pool.Config().Source; src.IsValid() {
+		if src.Is4() == v6 {
+			return syscall.EAFNOSUPPORT // a name that resolves to the other family than the source's
+		}
 		if e := sys.BindSource(fd, src, v6); e != 0 {
 			return e
 		}
@@ -149,7 +163,7 @@ func (w *worker) helloSent(s *session) {
 		return
 	}
 	s.stage = stageAnswering
-	w.deadline(s, int64(s.pool.Config().AnswerTimeout))
+	w.attemptDeadline(s, int64(s.pool.Config().AnswerTimeout))
 	if s.setup.hello.EarlyData {
 		w.startRelay(s, nil) // what follows may be sent once only (RFC 8446 §8): there is no second attempt
 		return
@@ -261,9 +275,10 @@ func (w *worker) answerEnded(s *session) {
 
 // alerted tries another backend; where there is none, the client gets this one's alert as it came.
 func (w *worker) alerted(s *session, alert []byte) {
-	if s.attempts < uint8(s.pool.Config().Attempts) {
+	if w.mayRetry(s) {
 		s.setup.tried = append(s.setup.tried, s.backend)
 		if next, _ := w.pick(s); next != nil {
+			s.backend.Failures.Add(1)
 			w.dropBackend(s)
 			w.connect(s, next)
 			return
@@ -275,8 +290,11 @@ func (w *worker) alerted(s *session, alert []byte) {
 // attemptFailed gives this backend up and tries the next, as long as the pool's attempts allow.
 func (w *worker) attemptFailed(s *session, cause Cause) {
 	s.setup.tried = append(s.setup.tried, s.backend)
+	if cause != CauseFDLimit {
+		s.backend.Failures.Add(1)
+	}
 	w.dropBackend(s)
-	if s.attempts >= uint8(s.pool.Config().Attempts) {
+	if !w.mayRetry(s) {
 		w.giveUp(s, cause)
 		return
 	}
@@ -288,9 +306,21 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 	w.connect(s, next)
 }
 
+// mayRetry reports whether another backend may be tried. Once bytes of a hello with early data are on their way,
+// they may have been acted upon (RFC 8446 §8).
+func (w *worker) mayRetry(s *session) bool {
+	st := s.setup
+	switch {
+	case s.attempts >= uint8(s.pool.Config().Attempts):
+		return false
+	case st.hello.EarlyData && st.sent > 0:
+		return false
+	}
+	return st.giveUp == 0 || w.loop.Now() < st.giveUp
+}
+
 // dropBackend closes the connection to a backend that failed before its first byte.
 func (w *worker) dropBackend(s *session) {
-	s.backend.Failures.Add(1)
 	w.leaveBackend(s)
 	s.closeBackend(true)
 	s.down = relay.Flow{}

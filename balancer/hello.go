@@ -18,7 +18,10 @@ const firstRead = 2 << 10
 func (w *worker) readHello(s *session) {
 	st := s.setup
 	for s.up.Readable {
-		w.makeRoom(st)
+		if !w.makeRoom(st) {
+			w.refuse(s, CauseMemoryLimit, route.RejectReset, 0)
+			return
+		}
 		room := st.buf[len(st.buf):cap(st.buf)]
 		n, e := sys.Read(int(s.clientFD), room)
 		switch {
@@ -41,18 +44,31 @@ func (w *worker) readHello(s *session) {
 	}
 }
 
+// hurry has an incomplete hello acknowledged at once. Connections begin with acknowledgements held back, to travel
+// with the answer; but a client that sends in small portions may wait for one before it sends the next (RFC 896).
+func (w *worker) hurry(s *session) {
+	if !s.setup.hurried {
+		s.setup.hurried = true
+		sys.SetQuickAck(int(s.clientFD))
+	}
+}
+
 // makeRoom borrows a buffer, or a larger one when the present one is full. hello_max_size and the largest PROXY
-// header bound it.
-func (w *worker) makeRoom(st *setup) {
+// header bound it; false says that large buffers are used up.
+func (w *worker) makeRoom(st *setup) bool {
 	switch {
 	case st.buf == nil:
 		st.buf = w.bench.Buffers.Get(firstRead)[:0]
 	case len(st.buf) == cap(st.buf):
+		if cap(st.buf) > firstRead && w.bench.Buffers.Lent > w.server.limits.lentPerWorker {
+			return false
+		}
 		larger := w.bench.Buffers.Get(2 * cap(st.buf))
 		n := copy(larger, st.buf)
 		w.bench.Buffers.Put(st.buf)
 		st.buf = larger[:n]
 	}
+	return true
 }
 
 // dropEmpty gives back a buffer that turned out not to be needed: a silent client holds none.
@@ -71,6 +87,7 @@ func (w *worker) look(s *session) bool {
 		case err == nil:
 			w.acceptHeader(s, n)
 		case err == proxyheader.ErrIncomplete:
+			w.hurry(s)
 			return false
 		case err == proxyheader.ErrNone && s.socket.listener.cfg.ProxyOptional:
 			st.header = false
@@ -79,7 +96,7 @@ func (w *worker) look(s *session) bool {
 			return true
 		}
 	}
-	if got := len(st.buf) - st.at; got == 0 || got < st.want {
+	if len(st.buf) == st.at {
 		return false
 	}
 	err := st.parser.Parse(st.buf[st.at:], &st.hello)
@@ -90,7 +107,7 @@ func (w *worker) look(s *session) bool {
 		w.counters[s.socket.listener.index].hello.observe(s.helloTook)
 		w.route(s)
 	case err == peek.ErrIncomplete:
-		st.want = len(st.buf) - st.at + st.parser.Missing() // a hello that trickles in is looked at a few times in all
+		w.hurry(s)
 		return false
 	default:
 		w.refuseHello(s, err)

@@ -3,6 +3,7 @@ package balancer
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -16,11 +17,15 @@ type Limits struct {
 	Memory      int64 // bytes: GOMEMLIMIT, or the control group's or the machine's; 0: unknown
 	Pipes       int   // for splicing, of all loops together; two descriptors each
 	Connections int64 // the limit in force: configured, or the smaller of what the other two allow
+
+	lentPerWorker int64 // bytes of buffers that a worker may have lent before it lends no more large ones
 }
 
 const (
-	// reservedFDs are for everything that is no connection: loops, log, admin, resolver, files at a reload.
+	// reservedFDs are for what is neither a connection nor a loop's: log, admin, resolver, files.
 	reservedFDs = 64
+	// fdsPerLoop is an epoll instance, a timer and an event counter; fdsPerSocket a listening socket and its spare.
+	fdsPerLoop, fdsPerSocket = 3, 2
 	// fdsPerSession is client and backend.
 	fdsPerSession = 2
 	// maxPipes bounds the pipes even where descriptors abound: 512 of 1 MiB are 512 MiB of kernel memory at most.
@@ -30,38 +35,60 @@ const (
 	memoryPerSession = 8 << 10
 )
 
-// deriveLimits computes the limits; configured is max_connections of the file, 0 for none.
-func deriveLimits(configured int) Limits {
-	l := Limits{Descriptors: sys.DescriptorLimit(), Memory: memoryLimit()}
-	l.Pipes = int(min(maxPipes, max(l.Descriptors-reservedFDs, 0)/32))
-	l.Connections = max((l.Descriptors-reservedFDs-int64(2*l.Pipes))/fdsPerSession, 1)
+// deriveLimits computes the limits of a server with that many loops. Half of the memory is for what sessions need
+// while their hello is small, a quarter for what large hellos and slow peers borrow besides.
+func deriveLimits(cfg *Config, loops int) Limits {
+	l := Limits{Descriptors: sys.DescriptorLimit(), Memory: memoryLimit(), lentPerWorker: math.MaxInt64}
+	binds := 0
+	for i := range cfg.Listeners {
+		binds += len(cfg.Listeners[i].Bind)
+	}
+	free := l.Descriptors - reservedFDs - int64(loops*(fdsPerLoop+binds*fdsPerSocket))
+	l.Pipes = int(min(maxPipes, max(free, 0)/32))
+	l.Connections = max((free-int64(2*l.Pipes))/fdsPerSession, 1)
 	if l.Memory > 0 {
 		l.Connections = min(l.Connections, max(l.Memory/2/memoryPerSession, 1))
+		l.lentPerWorker = l.Memory / 4 / int64(loops)
 	}
-	if configured > 0 {
-		l.Connections = min(l.Connections, int64(configured))
+	if cfg.MaxConnections > 0 {
+		l.Connections = min(l.Connections, int64(cfg.MaxConnections))
 	}
 	return l
 }
 
-// memoryLimit is GOMEMLIMIT if set, else the smallest limit of the control groups, else the machine's memory.
+// memoryLimit is GOMEMLIMIT if set, else the smallest limit of the process's control groups, else the machine's
+// memory; 0 if nobody tells.
 func memoryLimit() int64 {
 	if v := debug.SetMemoryLimit(-1); v != math.MaxInt64 {
 		return v
 	}
-	limit := int64(0)
-	for _, f := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		b, err := os.ReadFile(f)
+	limit := sys.MachineMemory()
+	own, _ := os.ReadFile("/proc/self/cgroup")
+	for _, dir := range cgroupDirs(string(own)) {
+		b, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", dir, "memory.max"))
 		if err != nil {
 			continue
 		}
 		v, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-		if err == nil && v > 0 && v < 1<<60 && (limit == 0 || v < limit) {
+		if err == nil && v > 0 && (limit == 0 || v < limit) {
 			limit = v
 		}
 	}
-	if machine := sys.MachineMemory(); machine > 0 && (limit == 0 || machine < limit) {
-		limit = machine
-	}
 	return limit
+}
+
+// cgroupDirs are the control groups (v2) of a process and their parents, out of its /proc/self/cgroup, relative to
+// the mount.
+func cgroupDirs(own string) []string {
+	dirs := []string{"/"} // in a container the mount itself is the process's group
+	for line := range strings.Lines(own) {
+		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		if !ok || !strings.HasPrefix(path, "/") {
+			continue
+		}
+		for d := filepath.Clean(path); d != "/"; d = filepath.Dir(d) {
+			dirs = append(dirs, d)
+		}
+	}
+	return dirs
 }

@@ -36,6 +36,9 @@ const backlog = 4096
 // others share it.
 func (l *listener) bind(workers []*worker) error {
 	for _, want := range l.cfg.Bind {
+		if e := probe(want); e != 0 {
+			return l.bindError(want, e)
+		}
 		addr := want
 		for i, w := range workers {
 			fd, e := listenOn(addr)
@@ -56,15 +59,48 @@ func (l *listener) bind(workers []*worker) error {
 	return nil
 }
 
-// listenOn makes a listening socket. The zero Addr means IPv6 and IPv4 in one socket. What is set here,
-// connections inherit: no delay, keepalive, user timeout.
-func listenOn(addr netip.AddrPort) (int, syscall.Errno) {
-	both := !addr.Addr().IsValid()
-	bindTo := addr
-	if both {
-		bindTo = netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port())
+// probe finds out whether somebody listens on addr already. The workers' sockets share it by SO_REUSEPORT, which
+// another process of the same user could join unnoticed, and take half of the connections.
+func probe(addr netip.AddrPort) syscall.Errno {
+	if addr.Port() == 0 {
+		return 0
 	}
-	v6 := both || bindTo.Addr().Is6() && !bindTo.Addr().Is4In6()
+	fd, e := bound(addr, sys.SetReuseAddr)
+	if e == syscall.EAFNOSUPPORT && !addr.Addr().IsValid() {
+		fd, e = bound(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), sys.SetReuseAddr)
+	}
+	if e == 0 {
+		sys.Close(fd)
+	}
+	return e
+}
+
+// listenOn makes a listening socket. What is set here, connections inherit: no delay, keepalive, user timeout.
+func listenOn(addr netip.AddrPort) (int, syscall.Errno) {
+	fd, e := bound(addr, func(fd int) {
+		sys.SetReusePort(fd)
+		sys.SetNoDelay(fd)
+		sys.Keepalive(fd, keepIdle, keepInterval, keepCount, userTimeout)
+	})
+	if e != 0 {
+		return -1, e
+	}
+	if e = sys.Listen(fd, backlog); e != 0 {
+		sys.Close(fd)
+		return -1, e
+	}
+	sys.SetSmartAccept(fd)
+	return fd, 0
+}
+
+// bound makes a socket that is bound to addr, after options has prepared it. The zero Addr means IPv6 and IPv4 in
+// one socket.
+func bound(addr netip.AddrPort, options func(fd int)) (int, syscall.Errno) {
+	both := !addr.Addr().IsValid()
+	if both {
+		addr = netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port())
+	}
+	v6 := addr.Addr().Is6() && !addr.Addr().Is4In6()
 	fd, e := sys.Socket(v6)
 	if e != 0 {
 		return -1, e
@@ -72,22 +108,14 @@ func listenOn(addr netip.AddrPort) (int, syscall.Errno) {
 	if v6 {
 		e = sys.SetOnlyV6(fd, !both)
 	}
+	options(fd)
 	if e == 0 {
-		e = sys.SetListenOptions(fd)
-	}
-	sys.SetNoDelay(fd)
-	sys.Keepalive(fd, keepIdle, keepInterval, keepCount, userTimeout)
-	if e == 0 {
-		e = sys.Bind(fd, bindTo, v6)
-	}
-	if e == 0 {
-		e = sys.Listen(fd, backlog)
+		e = sys.Bind(fd, addr, v6)
 	}
 	if e != 0 {
 		sys.Close(fd)
 		return -1, e
 	}
-	sys.SetSmartAccept(fd)
 	return fd, 0
 }
 

@@ -32,6 +32,39 @@ func echo(t testing.TB) string {
 	})
 }
 
+// serveOn serves every connection of l with f, in a goroutine each, until the test ends.
+func serveOn(t testing.TB, l net.Listener, f func(*net.TCPConn)) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	track := func(c net.Conn, is bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if delete(open, c); is {
+			open[c] = true
+		}
+	}
+	wg.Go(func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			track(c, true)
+			wg.Go(func() {
+				defer track(c, false)
+				defer c.Close()
+				f(c.(*net.TCPConn))
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+}
+
 // answering is a backend that answers a hello with answer, then takes what comes until the client ends.
 func answering(t testing.TB, answer []byte) string {
 	return listenTCP(t, func(c *net.TCPConn) {

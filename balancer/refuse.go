@@ -23,6 +23,7 @@ func (w *worker) refuse(s *session, cause Cause, how route.Reject, alert uint8) 
 		return
 	}
 	w.account(s, cause)
+	s.stage = stageClosing
 	s.closeBackend(true)
 	if how == route.RejectAlert {
 		var record [alertRecord]byte
@@ -33,7 +34,6 @@ func (w *worker) refuse(s *session, cause Cause, how route.Reject, alert uint8) 
 		return
 	}
 	w.dropSetup(s)
-	s.stage = stageClosing
 	s.up.Readable = true
 	w.deadline(s, lingerTime)
 	w.linger(s)

@@ -11,8 +11,6 @@ const (
 	// keepaliveAfter is when a connection is worth the five calls that arm keepalive towards its backend. The
 	// client's side inherits it from the listening socket.
 	keepaliveAfter = 5e9
-	// stallCheck is when a blocked sink is asked for signs of life for the first time.
-	stallCheck = 20e9
 )
 
 // Probes after 30 s of silence, every 10 s, three times; sent bytes unacknowledged for 60 s: a dead peer is found
@@ -26,7 +24,6 @@ const (
 func (w *worker) startRelay(s *session, answer []byte) {
 	st := s.setup
 	s.stage = stageRelaying
-	s.backend.Total.Add(1)
 	s.upAt, s.downAt = w.loop.Now(), w.loop.Now()
 	s.up.Bytes = uint64(len(st.buf) - st.at) // the client's bytes, without our PROXY header
 	s.lastErrno = 0
@@ -36,12 +33,17 @@ func (w *worker) startRelay(s *session, answer []byte) {
 	if t := int64(s.pool.Config().IdleTimeout); t > 0 {
 		w.wakeAt(s, w.loop.Now()+t)
 	}
-	if len(answer) == 0 { // early data: the hello may not be acknowledged yet
+	if len(answer) == 0 { // early data: the hello may not be acknowledged yet, and nobody has answered
 		s.prompt = true
 		sys.SetNoDelay(int(s.backendFD))
-	} else if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
-		w.broken(s, true, e)
-		return
+		s.answerBy = w.loop.Now() + int64(s.pool.Config().AnswerTimeout)
+		w.wakeAt(s, s.answerBy)
+	} else {
+		s.backend.Total.Add(1)
+		if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
+			w.broken(s, true, e)
+			return
+		}
 	}
 	w.dropSetup(s)
 	w.relay(s)
@@ -61,6 +63,10 @@ func (w *worker) relay(s *session) {
 	}
 	s.down.Last = s.up.Finished()
 	down, downErr := s.pump(w.bench, &s.down, &s.downAt, backend, client, w.loop.Now())
+	if s.answerBy != 0 && s.down.Bytes > 0 {
+		s.answerBy = 0
+		s.backend.Total.Add(1)
+	}
 	switch {
 	case up == relay.SourceFailed:
 		w.broken(s, true, upErr)
@@ -71,10 +77,18 @@ func (w *worker) relay(s *session) {
 	case down == relay.SourceFailed:
 		w.broken(s, false, downErr)
 	case up == relay.Finished && down == relay.Finished:
-		w.finish(s, CauseOK, closeBoth)
+		w.finish(s, s.orderly(), closeBoth)
 	default:
 		w.afterTurn(s, up, down)
 	}
+}
+
+// orderly is the cause of an end in order: a backend that never answered has not served the connection.
+func (s *session) orderly() Cause {
+	if s.answerBy != 0 {
+		return CauseAnswerFail
+	}
+	return CauseOK
 }
 
 // pump moves one direction and notes when it last got on.
@@ -105,18 +119,12 @@ func (w *worker) afterTurn(s *session, up, down relay.State) {
 			w.wakeAt(s, s.halfAt+t)
 		}
 	}
+	if s.upAt == w.loop.Now() || s.downAt == w.loop.Now() || s.up.Blocked() || s.down.Blocked() {
+		w.watchProgress(s)
+	}
 	if s.up.Blocked() || s.down.Blocked() {
-		w.wakeAt(s, w.loop.Now()+firstStallCheck(int64(s.pool.Config().StalledTimeout)))
 		w.watchSinks(s)
 	}
-}
-
-// firstStallCheck is when a blocked sink is looked at for the first time; limit 0 is none.
-func firstStallCheck(limit int64) int64 {
-	if limit > 0 && limit < stallCheck {
-		return limit
-	}
-	return stallCheck
 }
 
 // watchSinks asks the loop to tell when a sink that is full takes bytes again, once per socket.
@@ -134,12 +142,19 @@ func (w *worker) watchSinks(s *session) {
 // broken ends a relay on which a call has failed: a reset on one side becomes a reset on the other.
 func (w *worker) broken(s *session, client bool, e syscall.Errno) {
 	s.lastErrno = e
+	if client {
+		sys.SetNoDelay(int(s.backendFD)) // sends what waits for company (MSG_MORE): the reset drops what is unsent
+	} else {
+		sys.SetNoDelay(int(s.clientFD))
+	}
 	lost := e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
 	switch {
 	case client && lost:
 		w.finish(s, CauseClientLost, resetBackend)
 	case client:
 		w.finish(s, CauseClientReset, resetBackend)
+	case s.answerBy != 0:
+		w.finish(s, CauseAnswerFail, resetClient)
 	case lost:
 		w.finish(s, CauseBackendLost, resetClient)
 	default:
@@ -154,6 +169,20 @@ func (w *worker) relayTimer(s *session) {
 	if !s.watchful {
 		s.watchful = true
 		sys.Keepalive(int(s.backendFD), keepIdle, keepInterval, keepCount, userTimeout)
+	}
+	if s.answerBy != 0 {
+		if now >= s.answerBy {
+			w.giveUp(s, CauseAnswerTimeout) // no byte has reached the client: it can be told
+			return
+		}
+		w.wakeAt(s, s.answerBy)
+	}
+	if s.leaveBy != 0 {
+		if now >= s.leaveBy {
+			w.finish(s, CauseBackendRemoved, closeBoth)
+			return
+		}
+		w.wakeAt(s, s.leaveBy)
 	}
 	if t := int64(cfg.IdleTimeout); t > 0 {
 		quiet := now - max(s.upAt, s.downAt)
@@ -170,35 +199,8 @@ func (w *worker) relayTimer(s *session) {
 		}
 		w.wakeAt(s, s.halfAt+t)
 	}
-	if w.stalled(s, &s.up, s.upAt, int(s.backendFD)) || w.stalled(s, &s.down, s.downAt, int(s.clientFD)) {
+	if w.stalled(s, &s.up, &s.upSink, s.upAt, int(s.backendFD)) ||
+		w.stalled(s, &s.down, &s.downSink, s.downAt, int(s.clientFD)) {
 		w.finish(s, CauseStalled, resetBoth)
 	}
-}
-
-// stalled reports whether the sink of f is alive and has taken nothing for too long. A sink that does not even
-// acknowledge is the kernel's business (TCP_USER_TIMEOUT); but the kernel counts a closed window as no
-// acknowledgement, so that limit is lifted for a peer that answers window probes.
-func (w *worker) stalled(s *session, f *relay.Flow, at int64, sink int) bool {
-	if !f.Blocked() {
-		return false
-	}
-	quiet := w.loop.Now() - at
-	limit := int64(s.pool.Config().StalledTimeout)
-	if limit > 0 && quiet >= limit {
-		return true
-	}
-	if quiet >= stallCheck && !s.patient {
-		if ms, ok := sys.LastAck(sink); ok && int64(ms)*1e6 < quiet*3/4 {
-			s.patient = true
-			sys.SetUserTimeout(sink, 0)
-		}
-	}
-	next := at + limit
-	if !s.patient && (limit == 0 || next > w.loop.Now()+stallCheck) {
-		next = w.loop.Now() + stallCheck
-	}
-	if next > w.loop.Now() {
-		w.wakeAt(s, next)
-	}
-	return false
 }

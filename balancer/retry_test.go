@@ -182,8 +182,8 @@ func TestNoRetryWithEarlyData(t *testing.T) {
 		f     func(*net.TCPConn)
 		cause Cause
 	}{
-		{"the backend resets", func(c *net.TCPConn) { readHelloRecord(c); c.SetLinger(0) }, CauseBackendReset},
-		{"the backend closes", func(c *net.TCPConn) { readHelloRecord(c) }, CauseOK},
+		{"the backend resets", func(c *net.TCPConn) { readHelloRecord(c); c.SetLinger(0) }, CauseAnswerFail},
+		{"the backend closes", func(c *net.TCPConn) { readHelloRecord(c) }, CauseAnswerFail},
 		{"the backend sends an alert", func(c *net.TCPConn) { readHelloRecord(c); c.Write(alertOf(80)) }, CauseOK},
 	} {
 		t.Run(how.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/resolve"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
 // Options are what a Server needs besides its Config.
@@ -57,7 +58,7 @@ type Server struct {
 func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: opt.Log, logConnections: opt.LogConnections,
-		limits: deriveLimits(cfg.MaxConnections), started: time.Now(),
+		limits: deriveLimits(cfg, loopCount(opt.Loops)), started: time.Now(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -74,7 +75,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 		l := &listener{cfg: cfg.Listeners[i], index: i, max: int64(cfg.Listeners[i].MaxConnections)}
 		s.listeners = append(s.listeners, l)
 	}
-	if err := s.open(max(opt.Loops, 0)); err != nil {
+	if err := s.open(loopCount(opt.Loops)); err != nil {
 		s.abandon()
 		return nil, err
 	}
@@ -84,9 +85,6 @@ func New(cfg *Config, opt Options) (*Server, error) {
 
 // open makes the workers and their sockets.
 func (s *Server) open(loops int) error {
-	if loops == 0 {
-		loops = runtime.GOMAXPROCS(0)
-	}
 	for i := range loops {
 		w, err := newWorker(s, i)
 		if err != nil {
@@ -105,6 +103,14 @@ func (s *Server) open(loops int) error {
 		}
 	}
 	return nil
+}
+
+// loopCount is the number of loops: as asked for, or one per core.
+func loopCount(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // abandon undoes open.
@@ -192,8 +198,8 @@ func (s *Server) endLoops() {
 	var closed atomic.Int64
 	for _, w := range s.workers {
 		w.loop.Post(func() {
+			defer w.loop.End() // whatever happens: Shutdown waits for it
 			closed.Add(int64(w.closeAll()))
-			w.loop.End()
 		})
 	}
 	s.running.Wait()
@@ -205,17 +211,47 @@ func (w *worker) closeAll() int {
 	n := 0
 	for i := range w.slabs {
 		for j := range w.slabs[i] {
-			switch s := &w.slabs[i][j]; s.stage {
-			case stageFree:
-			case stageClosing:
-				w.close(s)
-			default:
-				w.finish(s, CauseDraining, closeBoth)
+			if w.cutShort(&w.slabs[i][j]) {
 				n++
 			}
 		}
 	}
 	return n
+}
+
+// cutShort ends s, and reports whether it had not come to its end. A panic over one session leaves the others to be
+// closed.
+func (w *worker) cutShort(s *session) (cut bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.Panicked(r)
+		}
+	}()
+	w.current = s
+	switch s.stage {
+	case stageFree:
+	case stageClosing:
+		w.close(s)
+	default:
+		cut = true
+		w.sayGoodbye(int(s.clientFD))
+		w.sayGoodbye(int(s.backendFD))
+		w.finish(s, CauseDraining, closeBoth)
+	}
+	w.current = nil
+	return cut
+}
+
+// sayGoodbye sends FIN and reads what has come meanwhile: unread bytes would make close send RST instead.
+func (w *worker) sayGoodbye(fd int) {
+	if fd < 0 || sys.CloseWrite(fd) != 0 {
+		return
+	}
+	for range 8 {
+		if n, e := sys.Read(fd, w.bench.Buf); e != 0 || n < len(w.bench.Buf) {
+			return
+		}
+	}
 }
 
 // uniqueID is the id of connection n that the log line and a PROXY v2 header share: the server's nonce, which keeps
@@ -258,14 +294,13 @@ func (s *Server) listenerStats(l *listener) ListenerStats {
 }
 
 func (p *livePool) stats() PoolStats {
-	ps := PoolStats{Name: p.Name()}
+	ps := PoolStats{Name: p.Name(), Active: p.Active()}
 	p.dial.addTo(&ps.Dial)
 	for _, b := range p.Backends() {
 		bs := BackendStats{
 			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),
 			BytesIn: b.BytesIn.Load(), BytesOut: b.BytesOut.Load(), Up: b.State().Usable(),
 		}
-		ps.Active += bs.Active
 		ps.Backends = append(ps.Backends, bs)
 	}
 	return ps

@@ -40,7 +40,6 @@ type session struct {
 	stage     stage
 	queued    bool // Later was called and Again has not come yet
 	watchful  bool // keepalive is armed towards the backend
-	patient   bool // TCP_USER_TIMEOUT was lifted: the peer is alive and reads slowly
 	watched   bool // the loop knows the backend's socket
 	clientOut bool // the loop tells when the client's socket takes bytes
 	// backendOut is the same for the backend's.
@@ -65,7 +64,11 @@ type session struct {
 	halfAt    int64 // when the first of the flows finished; 0: none has
 	helloTook int64 // ns from accept to complete hello; 0: it never came
 	dialTook  int64 // ns from dial to connected; 0: never
+	answerBy  int64 // relaying early data: when the backend must have answered; 0: it has
+	leaveBy   int64 // when its backend left the pool: the end of the drain time; 0: it has not
 	counted   counted
+	upSink    sinkWatch // the backend, which takes what goes up
+	downSink  sinkWatch // the client
 }
 
 // counted is how much of a session's bytes the backend's counters have already.
@@ -78,17 +81,18 @@ type setup struct {
 	info   proxyheader.Info
 	query  route.Query
 
-	header bool   // a PROXY header may come, or must
-	buf    []byte // borrowed: everything received
-	at     int    // the hello begins at buf[at]
-	want   int    // bytes of it without which it cannot be complete
-	out    []byte // what a backend is sent: PROXY header, hello, what followed it
-	outOwn []byte // borrowed for out where a PROXY header is prepended
-	sent   int    // of out, to the present backend
-	dialed int64
-	tried  []*pool.Backend
-	answer [alertRecord]byte // the first bytes back while they may be an alert
-	held   int               // bytes in answer
+	header  bool   // a PROXY header may come, or must
+	hurried bool   // what came was acknowledged at once: it was incomplete
+	buf     []byte // borrowed: everything received
+	at      int    // the hello begins at buf[at]
+	out     []byte // what a backend is sent: PROXY header, hello, what followed it
+	outOwn  []byte // borrowed for out where a PROXY header is prepended
+	sent    int    // of out, to the present backend
+	dialed  int64
+	giveUp  int64 // when the last attempt ends, whichever it is; 0: no bound but the attempts' own
+	tried   []*pool.Backend
+	answer  [alertRecord]byte // the first bytes back while they may be an alert
+	held    int               // bytes in answer
 }
 
 // alertRecord is the size of a TLS alert in the clear: record header, level, description (RFC 8446 §6).

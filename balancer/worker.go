@@ -106,6 +106,9 @@ func (w *worker) clientEvent(s *session, bits uint32) {
 	if bits&(sys.EventRdHup|sys.EventHup|sys.EventErr) != 0 {
 		s.up.Hangup()
 	}
+	if bits&sys.EventErr != 0 {
+		s.up.Reset()
+	}
 	if bits&sys.EventIn != 0 {
 		s.up.Readable = true
 	}
@@ -122,6 +125,10 @@ func (w *worker) clientEvent(s *session, bits uint32) {
 			w.finish(s, CauseClientGone, resetBackend)
 		}
 	case stageRelaying:
+		if bits&sys.EventErr != 0 && s.up.Ended() {
+			w.broken(s, true, sys.TakeError(int(s.clientFD))) // its FIN was read, nothing would read its RST
+			return
+		}
 		w.relay(s)
 	case stageClosing:
 		w.linger(s)
@@ -132,6 +139,9 @@ func (w *worker) clientEvent(s *session, bits uint32) {
 func (w *worker) backendEvent(s *session, bits uint32) {
 	if bits&(sys.EventRdHup|sys.EventHup|sys.EventErr) != 0 {
 		s.down.Hangup()
+	}
+	if bits&sys.EventErr != 0 {
+		s.down.Reset()
 	}
 	if bits&sys.EventIn != 0 {
 		s.down.Readable = true
@@ -147,6 +157,10 @@ func (w *worker) backendEvent(s *session, bits uint32) {
 			w.readAnswer(s)
 		}
 	case stageRelaying:
+		if bits&sys.EventErr != 0 && s.down.Ended() {
+			w.broken(s, false, sys.TakeError(int(s.backendFD)))
+			return
+		}
 		w.relay(s)
 	}
 }
@@ -199,9 +213,13 @@ func (w *worker) Panicked(reason any) {
 	w.server.panics.Add(1)
 	s := w.current
 	w.current = nil
-	w.server.log.Error("internal error: this connection is closed, others go on",
+	w.server.recorder.notice(slog.LevelError, "internal error: this connection is closed, others go on",
 		slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
-	if s != nil && s.stage != stageFree {
+	switch {
+	case s == nil || s.stage == stageFree:
+	case s.stage == stageClosing: // counted and logged already
+		w.close(s)
+	default:
 		w.finish(s, CauseInternalError, resetBoth)
 	}
 }

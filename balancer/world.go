@@ -3,6 +3,7 @@ package balancer
 import (
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/route"
@@ -51,17 +52,45 @@ func (s *Server) watchNames(w *world) {
 				continue
 			}
 			s.stopNames = append(s.stopNames, s.resolver.Watch(b.Host, func(addrs []netip.Addr) {
-				p.SetAddrs(i, s.withoutOwn(addrs, b.Addr.Port()))
+				s.drainRemoved(p, p.SetAddrs(i, s.usable(addrs, p.Config().Source, b.Addr.Port())))
 			}))
 		}
 	}
 }
 
-// withoutOwn leaves out addresses at which this server itself listens: a connection sent there would come back
-// for ever. They can come from DNS only; the configuration's own are refused when it is loaded.
-func (s *Server) withoutOwn(addrs []netip.Addr, port uint16) []netip.Addr {
+// drainRemoved gives the connections of backends that left p the pool's drain_timeout to end by themselves.
+func (s *Server) drainRemoved(p *livePool, removed []*pool.Backend) {
+	d := int64(p.Config().DrainTimeout)
+	if d == 0 || len(removed) == 0 {
+		return
+	}
+	for _, w := range s.workers {
+		w.loop.Post(func() { w.drainBackends(removed, d) })
+	}
+}
+
+// drainBackends bounds the life of the worker's connections to backends that left their pool.
+func (w *worker) drainBackends(removed []*pool.Backend, d int64) {
+	for i := range w.slabs {
+		for j := range w.slabs[i] {
+			s := &w.slabs[i][j]
+			if s.stage == stageRelaying && s.leaveBy == 0 && slices.Contains(removed, s.backend) {
+				s.leaveBy = w.loop.Now() + d
+				w.wakeAt(s, s.leaveBy)
+			}
+		}
+	}
+}
+
+// usable leaves out addresses at which this server itself listens: a connection sent there would come back for
+// ever. And those that cannot be reached from the pool's source address, which is of the other family. They can
+// come from DNS only; the configuration's own are refused when it is loaded.
+func (s *Server) usable(addrs []netip.Addr, source netip.Addr, port uint16) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range addrs {
+		if source.IsValid() && source.Is4() != a.Is4() {
+			continue
+		}
 		if s.isOwn(netip.AddrPortFrom(a, port)) {
 			s.log.Warn("a backend's name resolves to a listener of this process: address ignored",
 				"address", netip.AddrPortFrom(a, port).String())

@@ -168,7 +168,7 @@ func (l *Loop) Stop(t *Timer) { l.wheel.stop(t) }
 func (l *Loop) Later(token uint64) { l.again = append(l.again, token) }
 
 // Post runs f on the loop's goroutine, soon and in the order of the calls. It may be called from any goroutine.
-// It reports false if the loop has ended or is about to: then f may never run.
+// It reports false if the loop takes no more: then f does not run. After true, f runs unless the loop ends first.
 func (l *Loop) Post(f func()) bool {
 	l.posting.Add(1)
 	defer l.posting.Add(-1)
@@ -274,6 +274,7 @@ func (l *Loop) serve() {
 
 func (l *Loop) recover() {
 	if r := recover(); r != nil {
+		l.look = true // whatever was cut short may have left a level-triggered socket ready
 		l.handler.Panicked(r)
 	}
 }
@@ -297,15 +298,15 @@ func (l *Loop) runTask(f func()) {
 }
 
 func (l *Loop) fireTimers() {
-	to := uint64(l.now / Tick)
-	for l.wheel.now < to {
-		l.advance(to)
+	for to := uint64(l.now / Tick); !l.advance(to); {
 	}
 }
 
-func (l *Loop) advance(to uint64) {
+// advance reports whether every timer that is due was fired; a panic in one leaves the others for the next call.
+func (l *Loop) advance(to uint64) (done bool) {
 	defer l.recover()
 	l.wheel.advance(to, l.handler.Timer)
+	return true
 }
 
 // arm sets the timerfd to the next tick at which the wheel has something to do, if that became earlier or the

@@ -14,9 +14,6 @@ type Timer struct {
 	Token      uint64 // for the owner: whose timer this is
 }
 
-// Pending reports whether the timer is set.
-func (t *Timer) Pending() bool { return t.slot != 0 }
-
 // The wheel has four levels of coarser and coarser slots (Varghese and Lauck, SOSP 1987, scheme 7). A timer far
 // away hangs in a coarse slot; when the wheel gets there, the slot's timers are spread over the finer level.
 const (
@@ -102,6 +99,7 @@ func (w *wheel) slotFor(due uint64) int {
 
 // advance moves the wheel to tick to and calls fire for every timer that is due; fire may set and stop timers.
 func (w *wheel) advance(to uint64, fire func(*Timer)) {
+	w.fireSlot(fire) // what an earlier call left, which a panic in fire had ended
 	for w.now < to {
 		next := w.next()
 		if next > to {
@@ -110,11 +108,16 @@ func (w *wheel) advance(to uint64, fire func(*Timer)) {
 		}
 		w.now = next
 		w.cascade()
-		s := int(w.now & (1<<level0Bits - 1))
-		for t := w.head[s]; t != nil; t = w.head[s] {
-			w.stop(t)
-			fire(t)
-		}
+		w.fireSlot(fire)
+	}
+}
+
+// fireSlot fires the timers of the present tick. No later one hangs in its slot: those are a level up.
+func (w *wheel) fireSlot(fire func(*Timer)) {
+	s := int(w.now & (1<<level0Bits - 1))
+	for t := w.head[s]; t != nil; t = w.head[s] {
+		w.stop(t)
+		fire(t)
 	}
 }
 

@@ -45,6 +45,7 @@ type Config struct {
 	MaxConnections   int           // 0: no limit
 	ConnectTimeout   time.Duration // > 0
 	AnswerTimeout    time.Duration // > 0; from connected to the first byte back
+	SetupTimeout     time.Duration // from the complete hello to the first byte back, over all attempts; 0: no bound of its own
 	IdleTimeout      time.Duration // 0: none
 	HalfCloseTimeout time.Duration // 0: none
 	StalledTimeout   time.Duration // 0: none; how long a live peer may take no byte while there are bytes to take

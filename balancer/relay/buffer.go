@@ -5,6 +5,8 @@ import "math/bits"
 // Buffers keeps byte slices of the sizes 2 KiB, 4 KiB … 128 KiB for borrowing. The zero Buffers is empty and
 // ready. It belongs to one loop and keeps at most keepPerClass of a size; the rest is the collector's.
 type Buffers struct {
+	// Lent is how many bytes are lent now.
+	Lent int64
 	free [classes][][]byte
 }
 
@@ -18,8 +20,10 @@ const (
 func (p *Buffers) Get(n int) []byte {
 	c := class(n)
 	if c >= classes {
+		p.Lent += int64(n)
 		return make([]byte, n)
 	}
+	p.Lent += 1 << (smallest + c)
 	if k := len(p.free[c]); k > 0 {
 		b := p.free[c][k-1]
 		p.free[c] = p.free[c][:k-1]
@@ -31,6 +35,7 @@ func (p *Buffers) Get(n int) []byte {
 // Put takes a slice back that Get lent. The caller has no other reference to it.
 func (p *Buffers) Put(b []byte) {
 	b = b[:cap(b)]
+	p.Lent -= int64(len(b))
 	c := class(len(b))
 	if c >= classes || len(b) != 1<<(smallest+c) || len(p.free[c]) >= keepPerClass {
 		return

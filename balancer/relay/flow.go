@@ -29,6 +29,9 @@ func (b *Bench) Close() {
 const (
 	// copySize is how much one read takes. 128 KiB: per GB a third cheaper than 16 KiB, and no larger copy pays.
 	copySize = 128 << 10
+	// slowSize is the same where the sink was full the last time: it bounds what a peer that does not read makes us
+	// hold.
+	slowSize = 16 << 10
 	// turnBytes bounds what a flow moves before others have their turn.
 	turnBytes = 1 << 20
 	// bulkRead is a read that looks like bulk, and bulkReads how many of them in a row turn splicing on.
@@ -38,7 +41,6 @@ const (
 	// thinSplice is a spliced amount so small that copying is cheaper; as many of them in a row end splicing.
 	thinSplice   = 8 << 10
 	thinSplices  = 8
-	maxHotness   = 127
 	notInBulkYet = 0
 )
 
@@ -56,6 +58,8 @@ type Flow struct {
 	ended    bool // the source's end of file was read
 	finished bool // the sink was told: FIN
 	hangup   bool // the source has sent FIN or RST: read until it shows
+	reset    bool // the source is dead: what it had sent is still to be read, and no FIN follows it
+	slow     bool // the sink was full of late: take little at a time
 	hot      int8 // bulk reads in a row, or -thin splices in a row
 	bulk     bool
 
@@ -77,6 +81,9 @@ const (
 
 // Hangup says that the source's peer has sent FIN or RST: a short read does not mean "drained" any more.
 func (f *Flow) Hangup() { f.hangup, f.Readable = true, true }
+
+// Reset says that the source's socket has an error pending: an RST from its peer, as a rule.
+func (f *Flow) Reset() { f.reset = true; f.Hangup() }
 
 // Hung reports whether Hangup was called.
 func (f *Flow) Hung() bool { return f.hangup }
@@ -147,9 +154,14 @@ func (f *Flow) move(b *Bench, source, sink int) (State, syscall.Errno) {
 	return f.copy(b, source, sink)
 }
 
-// copy reads into the loop's buffer and sends from it.
+// copy reads into the loop's buffer and sends from it. What a slow sink may leave behind is kept small.
 func (f *Flow) copy(b *Bench, source, sink int) (State, syscall.Errno) {
-	n, e := sys.Read(source, b.Buf)
+	buf := b.Buf
+	if f.slow {
+		buf = buf[:slowSize]
+		f.slow = false // until it shows again
+	}
+	n, e := sys.Read(source, buf)
 	switch {
 	case e == syscall.EAGAIN:
 		f.Readable = false
@@ -160,11 +172,11 @@ func (f *Flow) copy(b *Bench, source, sink int) (State, syscall.Errno) {
 		f.ended = true
 		return More, 0
 	}
-	if n < len(b.Buf) && !f.hangup {
+	if n < len(buf) && !f.hangup {
 		f.Readable = false // shorter than asked for: drained (epoll(7), edge-triggered)
 	}
 	f.warm(n)
-	return f.deliver(b, sink, b.Buf[:n])
+	return f.deliver(b, sink, buf[:n])
 }
 
 // warm watches for bulk.
@@ -214,13 +226,13 @@ func (f *Flow) deliver(b *Bench, sink int, p []byte) (State, syscall.Errno) {
 		// After FIN from the source every read brings bytes or the end, so FIN to the sink follows these bytes
 		// at once, or with the bytes after them: one packet instead of two.
 		var e syscall.Errno
-		if n, e = sys.Send(sink, p, f.hangup); e != 0 && e != syscall.EAGAIN {
+		if n, e = sys.Send(sink, p, f.hangup && !f.reset); e != 0 && e != syscall.EAGAIN {
 			return SinkFailed, e
 		}
 	}
 	f.Bytes += uint64(n)
 	if n < len(p) {
-		f.blocked = true
+		f.blocked, f.slow = true, true
 		f.rest = b.Buffers.Get(len(p) - n)
 		f.rest = f.rest[:copy(f.rest, p[n:])]
 		f.sent = 0
@@ -245,7 +257,7 @@ func (f *Flow) flush(b *Bench, sink int) (State, syscall.Errno) {
 			f.rest, f.sent = nil, 0
 			break
 		}
-		f.blocked = true
+		f.blocked, f.slow = true, true
 	}
 	for f.pipe != nil && f.pipe.held > 0 {
 		if f.blocked {

@@ -217,6 +217,9 @@ func TestBuffersAreLentBySize(t *testing.T) {
 		}
 		p.Put(b)
 	}
+	if p.Lent != 0 {
+		t.Errorf("%d bytes lent after all were given back", p.Lent)
+	}
 	if n := testing.AllocsPerRun(100, func() { p.Put(p.Get(3000)) }); n != 0 {
 		t.Errorf("lending allocates %v times", n)
 	}

@@ -157,11 +157,17 @@ func SetSmartConnect(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0
 // (inet_csk_listen_start). HAProxy calls this tcp-smart-accept.
 func SetSmartAccept(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
 
-// SetListenOptions prepares a socket to share its address with the other loops' sockets.
-func SetListenOptions(fd int) syscall.Errno {
-	SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	return SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+// SetQuickAck has what arrived on fd acknowledged at once, and what follows for a while.
+func SetQuickAck(fd int) { SetInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
+
+// SetReusePort lets the loops' sockets share an address; all of them must set it before they bind.
+func SetReusePort(fd int) {
+	SetReuseAddr(fd)
+	SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
+
+// SetReuseAddr lets a listening socket bind while connections of an earlier one are in TIME_WAIT.
+func SetReuseAddr(fd int) { SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }
 
 // SetOnlyV6 says whether an IPv6 socket leaves IPv4 alone.
 func SetOnlyV6(fd int, only bool) syscall.Errno {
@@ -189,6 +195,13 @@ func LastAck(fd int) (ms uint32, ok bool) {
 	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
 	return info.Last_ack_recv, e == 0
+}
+
+// Unacknowledged is how many bytes given to fd its peer has not acknowledged (SIOCOUTQ, tcp(7)).
+func Unacknowledged(fd int) int {
+	var n int32
+	syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	return int(n)
 }
 
 // OpenSpare opens a descriptor that stands for nothing: closing it makes room to accept, and so to refuse, one

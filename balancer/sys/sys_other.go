@@ -44,6 +44,9 @@ func Watch(ep, fd int, token uint64) syscall.Errno              { return syscall
 func WatchReadable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
 func WatchBoth(ep, fd int, token uint64) syscall.Errno          { return syscall.ENOSYS }
 func WatchWritable(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
+func SetQuickAck(fd int)                                        {}
+func SetReuseAddr(fd int)                                       {}
+func Unacknowledged(fd int) int                                 { return 0 }
 func SetSmartAccept(fd int)                                     {}
 func SetSmartConnect(fd int)                                    {}
 func WatchListener(ep, fd int, token uint64) syscall.Errno      { return syscall.ENOSYS }
@@ -67,7 +70,7 @@ func TakeError(fd int) syscall.Errno                            { return syscall
 func Keepalive(fd, idle, interval, count, userTimeout int)      {}
 func SetUserTimeout(fd, ms int)                                 {}
 func SetNoDelay(fd int)                                         {}
-func SetListenOptions(fd int) syscall.Errno                     { return syscall.ENOSYS }
+func SetReusePort(fd int)                                       {}
 func SetOnlyV6(fd int, only bool) syscall.Errno                 { return syscall.ENOSYS }
 func BindSource(fd int, addr netip.Addr, v6 bool) syscall.Errno { return syscall.ENOSYS }
 func LastAck(fd int) (ms uint32, ok bool)                       { return 0, false }
