@@ -200,6 +200,3 @@ func (c *child) read(t testing.TB) (r childReport) {
 
 // closed is how many connections have ended with cause.
 func (r *childReport) closed(cause Cause) uint64 { return r.Stats.Listeners[0].Closed[cause] }
-
-// active is how many connections the pool has.
-func (r *childReport) active() int64 { return r.Stats.Pools[0].Active }
