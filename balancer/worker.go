@@ -103,18 +103,7 @@ func (w *worker) slot(n uint32) *session { return &w.slabs[n/slabSize][n%slabSiz
 
 // clientEvent notes what the client's socket is ready for, and goes on with the session.
 func (w *worker) clientEvent(s *session, bits uint32) {
-	if bits&(sys.EventRdHup|sys.EventHup|sys.EventErr) != 0 {
-		s.up.Hangup()
-	}
-	if bits&sys.EventErr != 0 {
-		s.up.Reset()
-	}
-	if bits&sys.EventIn != 0 {
-		s.up.Readable = true
-	}
-	if bits&sys.EventOut != 0 {
-		s.down.Writable()
-	}
+	note(bits, &s.up, &s.down)
 	switch s.stage {
 	case stageHello:
 		if s.up.Readable {
@@ -137,18 +126,7 @@ func (w *worker) clientEvent(s *session, bits uint32) {
 
 // backendEvent does the same for the backend's socket.
 func (w *worker) backendEvent(s *session, bits uint32) {
-	if bits&(sys.EventRdHup|sys.EventHup|sys.EventErr) != 0 {
-		s.down.Hangup()
-	}
-	if bits&sys.EventErr != 0 {
-		s.down.Reset()
-	}
-	if bits&sys.EventIn != 0 {
-		s.down.Readable = true
-	}
-	if bits&sys.EventOut != 0 {
-		s.up.Writable()
-	}
+	note(bits, &s.down, &s.up)
 	switch s.stage {
 	case stageDialing:
 		w.sendHello(s)
@@ -162,6 +140,21 @@ func (w *worker) backendEvent(s *session, bits uint32) {
 			return
 		}
 		w.relay(s)
+	}
+}
+
+// note tells the flow that reads a socket and the flow that writes to it what the socket is ready for.
+func note(bits uint32, from, to *relay.Flow) {
+	switch {
+	case bits&sys.EventErr != 0:
+		from.Reset()
+	case bits&(sys.EventRdHup|sys.EventHup) != 0:
+		from.Hangup()
+	case bits&sys.EventIn != 0:
+		from.Readable = true
+	}
+	if bits&sys.EventOut != 0 {
+		to.Writable()
 	}
 }
 

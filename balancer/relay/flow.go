@@ -162,21 +162,27 @@ func (f *Flow) copy(b *Bench, source, sink int) (State, syscall.Errno) {
 		f.slow = false // until it shows again
 	}
 	n, e := sys.Read(source, buf)
-	switch {
-	case e == syscall.EAGAIN:
-		f.Readable = false
-		return More, 0
-	case e != 0:
-		return SourceFailed, e
-	case n == 0:
-		f.ended = true
-		return More, 0
+	if n == 0 {
+		return f.nothing(e)
 	}
 	if n < len(buf) && !f.hangup {
 		f.Readable = false // shorter than asked for: drained (epoll(7), edge-triggered)
 	}
 	f.warm(n)
 	return f.deliver(b, sink, buf[:n])
+}
+
+// nothing is what a call on the source that brought no byte means: none now, the end, or an error.
+func (f *Flow) nothing(e syscall.Errno) (State, syscall.Errno) {
+	switch e {
+	case syscall.EAGAIN:
+		f.Readable = false
+	case 0:
+		f.ended = true
+	default:
+		return SourceFailed, e
+	}
+	return More, 0
 }
 
 // warm watches for bulk.
@@ -193,15 +199,8 @@ func (f *Flow) warm(n int) {
 // splice fills the pipe, which is empty on entry: so EAGAIN can only mean that the source has nothing.
 func (f *Flow) splice(source int) (State, syscall.Errno) {
 	n, e := sys.Splice(source, f.pipe.w, f.pipe.room)
-	switch {
-	case e == syscall.EAGAIN:
-		f.Readable = false
-		return More, 0
-	case e != 0:
-		return SourceFailed, e
-	case n == 0:
-		f.ended = true
-		return More, 0
+	if n == 0 {
+		return f.nothing(e)
 	}
 	f.pipe.held = n
 	f.cool(n)

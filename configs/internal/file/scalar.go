@@ -198,6 +198,26 @@ func (d *decoder) inRange(n *yaml.Node, k *key, v int64) bool {
 	return false
 }
 
+// measurer is a scalar that stands for a number: msg and hint say what is wrong with s.
+type measurer interface {
+	measure(s string) (v int64, msg, hint string)
+}
+
+// measured reads the number that n stands for; ok is false if it is none, or out of the range of k, which has been
+// reported then. what and example are words for the message.
+func (d *decoder) measured(n *yaml.Node, k *key, m measurer, what, example string) (v int64, ok bool) {
+	if n.Kind != yaml.ScalarNode {
+		d.add(place(n), "for example "+example, "%s must be a %s, not %s", d.here(), what, describe(n))
+		return 0, false
+	}
+	v, msg, hint := m.measure(n.Value)
+	if msg != "" {
+		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		return 0, false
+	}
+	return v, d.inRange(n, k, v)
+}
+
 // Duration is a length of time.
 type Duration struct {
 	At
@@ -205,16 +225,7 @@ type Duration struct {
 }
 
 func (t *Duration) decode(d *decoder, n *yaml.Node, k *key) {
-	if n.Kind != yaml.ScalarNode {
-		d.add(place(n), "for example 5s", "%s must be a duration, not %s", d.here(), describe(n))
-		return
-	}
-	v, msg, hint := t.measure(n.Value)
-	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
-		return
-	}
-	if d.inRange(n, k, v) {
+	if v, ok := d.measured(n, k, t, "duration", "5s"); ok {
 		t.At, t.V = place(n), time.Duration(v)
 	}
 }
@@ -282,16 +293,7 @@ type Size struct {
 }
 
 func (t *Size) decode(d *decoder, n *yaml.Node, k *key) {
-	if n.Kind != yaml.ScalarNode {
-		d.add(place(n), "for example 64KiB", "%s must be a size, not %s", d.here(), describe(n))
-		return
-	}
-	v, msg, hint := t.measure(n.Value)
-	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
-		return
-	}
-	if d.inRange(n, k, v) {
+	if v, ok := d.measured(n, k, t, "size", "64KiB"); ok {
 		t.At, t.V = place(n), int(v)
 	}
 }
@@ -320,16 +322,7 @@ type Percent struct {
 }
 
 func (t *Percent) decode(d *decoder, n *yaml.Node, k *key) {
-	if n.Kind != yaml.ScalarNode {
-		d.add(place(n), "for example 50%", "%s must be a percentage, not %s", d.here(), describe(n))
-		return
-	}
-	v, msg, hint := t.measure(n.Value)
-	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
-		return
-	}
-	if d.inRange(n, k, v) {
+	if v, ok := d.measured(n, k, t, "percentage", "50%"); ok {
 		t.At, t.V = place(n), int(v)
 	}
 }

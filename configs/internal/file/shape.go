@@ -95,9 +95,7 @@ func (k *key) setLimits(f reflect.StructField) {
 	k.loText, k.hiText = f.Tag.Get("min"), f.Tag.Get("max")
 	k.lo, k.hi = 0, 1<<62
 	measure := func(s string) (int64, string, string) { return parseCount(s) }
-	if m, ok := reflect.New(f.Type).Interface().(interface {
-		measure(string) (int64, string, string)
-	}); ok {
+	if m, ok := reflect.New(f.Type).Interface().(measurer); ok {
 		measure = m.measure
 	}
 	for text, bound := range map[string]*int64{k.loText: &k.lo, k.hiText: &k.hi} {
