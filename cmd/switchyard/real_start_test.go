@@ -60,7 +60,6 @@ func TestRealStartFailsWithStatusAndHint(t *testing.T) {
 // Listening sockets share their port by SO_REUSEPORT, but only with those of the same process: two balancers that
 // divide the clients between two configurations are nobody's intention.
 func TestRealStartRefusesToShareAPort(t *testing.T) {
-	t.Skip("known defect: a second balancer of the same user gets the port by SO_REUSEPORT, and every other client")
 	t.Parallel()
 	first := runLive(t, "admin: {listen: \"127.0.0.1:0\"}\n"+minimal("127.0.0.1:0"))
 	second := spawn(t, switchyardCommand(t, "run", writeFile(t, "switchyard.yaml", minimal(first.addr.String()))))

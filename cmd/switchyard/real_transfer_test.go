@@ -75,7 +75,14 @@ pools:
 			uploaded <- h
 		}),
 		serve("down.example.com", func(c *tls.Conn) {
-			if _, err := io.Copy(c, stream(2, size)); err != nil {
+			_, err := io.Copy(c, stream(2, size))
+			if err == nil {
+				err = c.CloseWrite()
+			}
+			if err == nil {
+				_, err = io.Copy(io.Discard, c) // until the client has ended as well
+			}
+			if err != nil {
 				t.Errorf("backend: %v", err)
 			}
 		}),
