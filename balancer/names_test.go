@@ -146,23 +146,19 @@ func TestNameOfOurOwnListenerIsIgnored(t *testing.T) {
 			t.Parallel()
 			z := &zone{}
 			z.set(nil, "127.0.2.1", "127.0.2.9") // nobody listens on .9
-			var s *running
-			for s == nil {
-				port := listenOnAll(t, "127.0.2.7") // free on .1 most likely
-				cfg := oneHost("a.example.com", named(port))
-				bind := netip.AddrPortFrom(netip.Addr{}, port+1)
-				if c.bind != "" {
-					bind = netip.AddrPortFrom(netip.MustParseAddr(c.bind), port+1)
-				}
-				cfg.Listeners[0].Bind = []netip.AddrPort{bind}
-				cfg.Pools[0].Backends[0].Addr = bind
-				if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port+1)); err != nil {
-					continue
-				} else {
-					l.Close()
-				}
-				s = serve(t, cfg, func(o *Options) { o.Lookup = z.lookup })
+			free, err := net.Listen("tcp", ":0")
+			if err != nil {
+				t.Fatal(err)
 			}
+			port := uint16(free.Addr().(*net.TCPAddr).Port)
+			free.Close()
+			cfg := oneHost("a.example.com", named(port))
+			bind := netip.AddrPortFrom(netip.Addr{}, port)
+			if c.bind != "" {
+				bind = netip.AddrPortFrom(netip.MustParseAddr(c.bind), port)
+			}
+			cfg.Listeners[0].Bind = []netip.AddrPort{bind}
+			s := serve(t, cfg, func(o *Options) { o.Lookup = z.lookup })
 			eventually(t, func() bool { return strings.Contains(s.log.String(), "address ignored") },
 				func() string { return "the warning" })
 			for _, b := range s.Stats().Pools[0].Backends {
