@@ -80,7 +80,44 @@ func TestResetAfterFINIsPassedOn(t *testing.T) {
 	if err := <-seen; !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the backend saw %v, want a reset", err)
 	}
-	s.closed(t, CauseClientReset, 1)
+	s.closed(t, CauseOK, 1) // it had ended in order before: the reset is for what came too late
+}
+
+// A backend that has sent everything and closed answers what the client still sends with a reset (a close_notify, an
+// HTTP/2 window update). The client, which is slow, gets every byte all the same, and the end is in order.
+func TestResetAfterFINDestroysNothing(t *testing.T) {
+	t.Parallel()
+	const size = 3 << 20
+	backend := listenTCP(t, func(c *net.TCPConn) {
+		readHelloRecord(c)
+		c.Write(pattern(size))
+	})
+	s := serve(t, oneHost("a.example.com", testPool("pool", backend)))
+	c := dial(t, s.addr)
+	mustWrite(t, c, helloA)
+	eventually(t, func() bool { // the relay has all of it, and the backend's end
+		ended := false
+		s.eachSession(func(s *session) { ended = s.down.Ended() || s.down.Bytes > 0 && s.down.Hung() })
+		return ended
+	}, func() string { return "the backend's end" })
+	var got []byte
+	for buf := make([]byte, 64<<10); ; {
+		n, err := c.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil {
+			if err != io.EOF {
+				t.Errorf("after %d bytes: %v, want the end in order", len(got), err)
+			}
+			break
+		}
+		c.Write([]byte("u")) // meets a closed socket
+	}
+	if !bytes.Equal(got, pattern(size)) {
+		t.Errorf("%d of %d bytes arrived", len(got), size)
+	}
+	c.Close()
+	s.closed(t, CauseOK, 1)
+	s.balanced(t)
 }
 
 // What is wrong with a hello is found whether its bytes come at once or in two segments.

@@ -141,24 +141,46 @@ func (w *worker) watchSinks(s *session) {
 
 // broken ends a relay on which a call has failed: a reset on one side becomes a reset on the other.
 func (w *worker) broken(s *session, client bool, e syscall.Errno) {
-	s.lastErrno = e
+	from, to, other, how := &s.down, &s.up, int(s.clientFD), resetClient
 	if client {
-		sys.SetNoDelay(int(s.backendFD)) // sends what waits for company (MSG_MORE): the reset drops what is unsent
-	} else {
-		sys.SetNoDelay(int(s.clientFD))
+		from, to, other, how = &s.up, &s.down, int(s.backendFD), resetBackend
 	}
+	if from.Ended() && (from.Blocked() || sys.Unacknowledged(other) > 0) {
+		w.outlive(s, to)
+		return
+	}
+	s.lastErrno = e
+	sys.SetNoDelay(other) // sends what waits for company (MSG_MORE): the reset drops what is unsent
+	w.finish(s, s.brokenCause(client, from.Ended(), e), how)
+}
+
+// outlive goes on with a session one side of which is dead, and had sent FIN before: what it sent is still on its way
+// to the other side, whose own bytes nobody wants any more. A reset now would destroy the ones for the others' sake.
+func (w *worker) outlive(s *session, toDead *relay.Flow) {
+	toDead.Void(w.bench)
+	if !s.queued {
+		s.queued = true
+		w.loop.Later(s.clientToken())
+	}
+}
+
+// brokenCause is the cause of a broken relay. A side that had ended in order before it reset only refuses what came
+// after: every TLS client whose close_notify meets a closed socket does that, and nothing is wrong.
+func (s *session) brokenCause(client, ended bool, e syscall.Errno) Cause {
 	lost := e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
 	switch {
+	case s.answerBy != 0 && !client:
+		return CauseAnswerFail
+	case ended && !lost:
+		return s.orderly()
 	case client && lost:
-		w.finish(s, CauseClientLost, resetBackend)
+		return CauseClientLost
 	case client:
-		w.finish(s, CauseClientReset, resetBackend)
-	case s.answerBy != 0:
-		w.finish(s, CauseAnswerFail, resetClient)
+		return CauseClientReset
 	case lost:
-		w.finish(s, CauseBackendLost, resetClient)
+		return CauseBackendLost
 	default:
-		w.finish(s, CauseBackendReset, resetClient)
+		return CauseBackendReset
 	}
 }
 

@@ -60,6 +60,7 @@ type Flow struct {
 	hangup   bool // the source has sent FIN or RST: read until it shows
 	reset    bool // the source is dead: what it had sent is still to be read, and no FIN follows it
 	slow     bool // the sink was full of late: take little at a time
+	void     bool // the sink is dead: what comes is read and dropped
 	hot      int8 // bulk reads in a row, or -thin splices in a row
 	bulk     bool
 
@@ -84,6 +85,12 @@ func (f *Flow) Hangup() { f.hangup, f.Readable = true, true }
 
 // Reset says that the source's socket has an error pending: an RST from its peer, as a rule.
 func (f *Flow) Reset() { f.reset = true; f.Hangup() }
+
+// Void says that the sink is dead while the source is to be heard to its end: what it still sends is dropped.
+func (f *Flow) Void(b *Bench) {
+	f.Release(b)
+	f.void, f.blocked = true, false
+}
 
 // Hung reports whether Hangup was called.
 func (f *Flow) Hung() bool { return f.hangup }
@@ -143,7 +150,7 @@ func (f *Flow) Pump(b *Bench, source, sink int) (State, syscall.Errno) {
 
 // move takes one portion from the source.
 func (f *Flow) move(b *Bench, source, sink int) (State, syscall.Errno) {
-	if f.bulk {
+	if f.bulk && !f.void {
 		if f.pipe == nil {
 			f.pipe = b.pipes.get()
 		}
@@ -220,6 +227,9 @@ func (f *Flow) cool(n int) {
 
 // deliver sends p and keeps what the sink does not take.
 func (f *Flow) deliver(b *Bench, sink int, p []byte) (State, syscall.Errno) {
+	if f.void {
+		return More, 0
+	}
 	n := 0
 	if !f.blocked {
 		// After FIN from the source every read brings bytes or the end, so FIN to the sink follows these bytes
@@ -283,7 +293,7 @@ func (f *Flow) flush(b *Bench, sink int) (State, syscall.Errno) {
 func (f *Flow) finish(sink int) (State, syscall.Errno) {
 	if !f.finished {
 		f.finished = true
-		if f.Last {
+		if f.Last || f.void {
 			return Finished, 0
 		}
 		if e := sys.CloseWrite(sink); e != 0 && e != syscall.ENOTCONN {
