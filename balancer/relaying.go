@@ -141,17 +141,18 @@ func (w *worker) watchSinks(s *session) {
 
 // broken ends a relay on which a call has failed: a reset on one side becomes a reset on the other.
 func (w *worker) broken(s *session, client bool, e syscall.Errno) {
-	from, to, other, how := &s.down, &s.up, int(s.clientFD), resetClient
+	from, to, dead, other, how := &s.down, &s.up, int(s.backendFD), int(s.clientFD), resetClient
 	if client {
-		from, to, other, how = &s.up, &s.down, int(s.backendFD), resetBackend
+		from, to, dead, other, how = &s.up, &s.down, other, dead, resetBackend
 	}
 	if from.Ended() && (from.Blocked() || sys.Unacknowledged(other) > 0) {
 		w.outlive(s, to)
 		return
 	}
 	s.lastErrno = e
+	over := from.Ended() || to.Finished() && sys.Unacknowledged(dead) == 0
 	sys.SetNoDelay(other) // sends what waits for company (MSG_MORE): the reset drops what is unsent
-	w.finish(s, s.brokenCause(client, from.Ended(), e), how)
+	w.finish(s, s.brokenCause(client, over, e), how)
 }
 
 // outlive goes on with a session one side of which is dead, and had sent FIN before: what it sent is still on its way
@@ -164,14 +165,15 @@ func (w *worker) outlive(s *session, toDead *relay.Flow) {
 	}
 }
 
-// brokenCause is the cause of a broken relay. A side that had ended in order before it reset only refuses what came
-// after: every TLS client whose close_notify meets a closed socket does that, and nothing is wrong.
-func (s *session) brokenCause(client, ended bool, e syscall.Errno) Cause {
+// brokenCause is the cause of a broken relay. It was over if the side that reset had sent FIN before, or has taken
+// all that there was for it, FIN included: the reset then only refuses what comes too late, as when a close_notify
+// meets a closed socket, which is how most TLS connections end.
+func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
 	lost := e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
 	switch {
 	case s.answerBy != 0 && !client:
 		return CauseAnswerFail
-	case ended && !lost:
+	case over && !lost:
 		return s.orderly()
 	case client && lost:
 		return CauseClientLost

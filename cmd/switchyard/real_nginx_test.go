@@ -257,9 +257,9 @@ pools:
 	for _, e := range y.connections(t) {
 		causes[e.Cause]++
 	}
-	// nginx closes with the client's close_notify unread if that was quick; its kernel then resets instead of a FIN.
-	if causes["ok"] == 0 || causes["ok"]+causes["backend_reset"] != requests {
-		t.Errorf("causes: got %v, want %d, ok but for a few resets of nginx's own", causes, requests)
+	// Either program may close with the other's close_notify unread, and its kernel then resets before any FIN.
+	if causes["ok"] == 0 || causes["ok"]+causes["backend_reset"]+causes["client_reset"] != requests {
+		t.Errorf("causes: got %v, want %d, most of them ok", causes, requests)
 	}
 }
 
