@@ -84,7 +84,7 @@ func explainBadHost(host, name string, err error) error {
 	case host == "":
 		return errors.New(`empty; "*" matches any name`)
 	case strings.HasPrefix(host, "."):
-		return fmt.Errorf("starts with a dot; write *%s for all names below it", host)
+		return fmt.Errorf("starts with a dot; write %q for all names below it", "*"+host)
 	case strings.Contains(name, "*"):
 		return errors.New(`"*" may only be the whole first label, as in *.example.com, or stand alone`)
 	case strings.Contains(name, "://"), strings.Contains(name, "/"):

@@ -94,7 +94,7 @@ func TestBadHosts(t *testing.T) {
 	for _, tt := range []struct{ host, why string }{
 		{"", `empty; "*" matches any name`},
 		{"*.", "empty"},
-		{".example.com", "starts with a dot; write *.example.com for all names below it"},
+		{".example.com", `starts with a dot; write "*.example.com" for all names below it`},
 		{"a..b", "a label is empty or longer than 63 bytes"},
 		{strings.Repeat("a", 64) + ".com", "a label is empty or longer than 63 bytes"},
 		{strings.Repeat("a.", 127) + "com", "longer than 253 bytes"},
