@@ -204,7 +204,7 @@ func (w *worker) readAnswer(s *session) {
 	st := s.setup
 	buf := w.bench.Buf
 	copy(buf, st.answer[:st.held])
-	n, e := sys.Read(int(s.backendFD), buf[st.held:])
+	n, e := sys.Recv(int(s.backendFD), buf[st.held:])
 	switch {
 	case e == syscall.EAGAIN:
 		s.down.Readable = false

@@ -23,7 +23,7 @@ func (w *worker) readHello(s *session) {
 			return
 		}
 		room := st.buf[len(st.buf):cap(st.buf)]
-		n, e := sys.Read(int(s.clientFD), room)
+		n, e := sys.Recv(int(s.clientFD), room)
 		switch {
 		case e == syscall.EAGAIN:
 			s.up.Readable = false

@@ -42,7 +42,7 @@ func (w *worker) refuse(s *session, cause Cause, how route.Reject, alert uint8) 
 // linger reads and drops what the client sends until it closes, or has had enough time or bytes.
 func (w *worker) linger(s *session) {
 	for s.up.Readable {
-		n, e := sys.Read(int(s.clientFD), w.bench.Buf)
+		n, e := sys.Recv(int(s.clientFD), w.bench.Buf)
 		s.up.Bytes += uint64(n)
 		switch {
 		case e == syscall.EAGAIN:

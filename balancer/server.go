@@ -248,7 +248,7 @@ func (w *worker) sayGoodbye(fd int) {
 		return
 	}
 	for range 8 {
-		if n, e := sys.Read(fd, w.bench.Buf); e != 0 || n < len(w.bench.Buf) {
+		if n, e := sys.Recv(fd, w.bench.Buf); e != 0 || n < len(w.bench.Buf) {
 			return
 		}
 	}

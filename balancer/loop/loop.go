@@ -30,6 +30,10 @@ const (
 	tokenPost
 )
 
+// busy is how many events in one turn make it likely that more are there by now: a look costs a call, parking and
+// waking up again several and perhaps a thread switch.
+const busy = 2
+
 // batch is how many events one epoll_wait takes: enough to spare calls under load, few enough (12 KiB) to stay
 // in the cache.
 const batch = 512
@@ -226,7 +230,7 @@ func (l *Loop) turns(fd uintptr) bool {
 			return true
 		}
 		l.arm()
-		if len(l.again) == 0 && l.n < batch && !l.look {
+		if len(l.again) == 0 && l.n < busy && !l.look {
 			return false
 		}
 	}

@@ -168,7 +168,7 @@ func (f *Flow) copy(b *Bench, source, sink int) (State, syscall.Errno) {
 		buf = buf[:slowSize]
 		f.slow = false // until it shows again
 	}
-	n, e := sys.Read(source, buf)
+	n, e := sys.Recv(source, buf)
 	if n == 0 {
 		return f.nothing(e)
 	}

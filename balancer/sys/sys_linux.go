@@ -10,10 +10,11 @@ import (
 // Supported says whether this platform has what an event loop needs.
 const Supported = true
 
-// Read reads up to len(p) bytes; p must not be empty. 0 and no errno is the end of the stream.
-func Read(fd int, p []byte) (int, syscall.Errno) {
+// Recv reads up to len(p) bytes from a socket; p must not be empty. 0 and no errno is the end of the stream. It is
+// recvfrom(2) and not read(2), which takes the way through the file system's layer first.
+func Recv(fd int, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}

@@ -30,7 +30,7 @@ func (e *Event) Bits() uint32 { return 0 }
 
 // Every call answers that there is no such thing here.
 
-func Read(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOSYS }
+func Recv(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOSYS }
 func Send(fd int, p []byte, more bool) (int, syscall.Errno) { return 0, syscall.ENOSYS }
 func Splice(in, out, n int) (int, syscall.Errno)            { return 0, syscall.ENOSYS }
 func Close(fd int)                                          {}
