@@ -7,11 +7,9 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
-const (
-	// keepaliveAfter is when a connection is worth the five calls that arm keepalive towards its backend. The
-	// client's side inherits it from the listening socket.
-	keepaliveAfter = 5e9
-)
+// keepaliveAfter is when a connection is worth the five calls that arm keepalive towards its backend. The client's
+// side inherits it from the listening socket.
+const keepaliveAfter = 5e9
 
 // Probes after 30 s of silence, every 10 s, three times; sent bytes unacknowledged for 60 s: a dead peer is found
 // within a minute whether the connection is idle or busy (tcp(7)).
@@ -60,6 +58,9 @@ func (w *worker) relay(s *session) {
 		// answer, so it is from here on that it must be off. Connections that end before spare the call.
 		s.prompt = true
 		sys.SetNoDelay(backend)
+	}
+	if up == relay.SinkFailed && upErr != syscall.EPIPE { // EPIPE: the backend's FIN came before (tcp_reset)
+		s.down.SourceFailed()
 	}
 	s.down.Last = s.up.Finished()
 	down, downErr := s.pump(w.bench, &s.down, &s.downAt, backend, client, w.loop.Now())
@@ -183,48 +184,5 @@ func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
 		return CauseBackendLost
 	default:
 		return CauseBackendReset
-	}
-}
-
-// relayTimer looks at everything that time can do to an established session, and sets the timer for the first
-// that comes next.
-func (w *worker) relayTimer(s *session) {
-	now, cfg := w.loop.Now(), s.pool.Config()
-	if !s.watchful {
-		s.watchful = true
-		sys.Keepalive(int(s.backendFD), keepIdle, keepInterval, keepCount, userTimeout)
-	}
-	if s.answerBy != 0 {
-		if now >= s.answerBy {
-			w.giveUp(s, CauseAnswerTimeout) // no byte has reached the client: it can be told
-			return
-		}
-		w.wakeAt(s, s.answerBy)
-	}
-	if s.leaveBy != 0 {
-		if now >= s.leaveBy {
-			w.finish(s, CauseBackendRemoved, closeBoth)
-			return
-		}
-		w.wakeAt(s, s.leaveBy)
-	}
-	if t := int64(cfg.IdleTimeout); t > 0 {
-		quiet := now - max(s.upAt, s.downAt)
-		if quiet >= t {
-			w.finish(s, CauseIdleTimeout, closeBoth)
-			return
-		}
-		w.wakeAt(s, now+t-quiet)
-	}
-	if t := int64(cfg.HalfCloseTimeout); t > 0 && s.halfAt != 0 {
-		if now-s.halfAt >= t {
-			w.finish(s, CauseHalfCloseTimeout, closeBoth)
-			return
-		}
-		w.wakeAt(s, s.halfAt+t)
-	}
-	if w.stalled(s, &s.up, &s.upSink, s.upAt, int(s.backendFD)) ||
-		w.stalled(s, &s.down, &s.downSink, s.downAt, int(s.clientFD)) {
-		w.finish(s, CauseStalled, resetBoth)
 	}
 }

@@ -61,6 +61,7 @@ type Flow struct {
 	reset    bool // the source is dead: what it had sent is still to be read, and no FIN follows it
 	slow     bool // the sink was full of late: take little at a time
 	void     bool // the sink is dead: what comes is read and dropped
+	failed   bool // the source's error was taken by a send to it: no end that is read is its peer's
 	hot      int8 // bulk reads in a row, or -thin splices in a row
 	bulk     bool
 
@@ -91,6 +92,10 @@ func (f *Flow) Void(b *Bench) {
 	f.Release(b)
 	f.void, f.blocked = true, false
 }
+
+// SourceFailed says that sending to the source's socket has failed. The call took the socket's error, and reading now
+// brings what had arrived and then an end of file that no peer has sent.
+func (f *Flow) SourceFailed() { f.failed = true }
 
 // Hung reports whether Hangup was called.
 func (f *Flow) Hung() bool { return f.hangup }
@@ -185,6 +190,9 @@ func (f *Flow) nothing(e syscall.Errno) (State, syscall.Errno) {
 	case syscall.EAGAIN:
 		f.Readable = false
 	case 0:
+		if f.failed {
+			return SourceFailed, syscall.ECONNRESET
+		}
 		f.ended = true
 	default:
 		return SourceFailed, e
