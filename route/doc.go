@@ -1,11 +1,19 @@
 // Package route decides which pool a connection belongs to, from its server name, ALPN, client and listener.
 //
-//	Set ── Check ──┬─ conflicts: nothing changes
-//	 (a file)      └─ one write transaction ─> Table (go-memdb)
-//	                                             │ Snapshot: one atomic load
-//	                                             v
-//	hello ── ParseName ── Name ── Query ──> Snapshot.Match ──> Decision: pool | reject
-//	                                └─────> Snapshot.Explain ─> Explanation: and why
+//	Set ─────── Prepare ─────────┐
+//	 (a file)                    │
+//	Edit ────── PrepareEdit ─────┼─ checks ──┬─ conflicts: nothing changes
+//	 (a few rows, by name)       │           │
+//	Snapshot ── PrepareSnapshot ─┘           └─> Pending ─┬─ Snapshot, Changes: what it would be
+//	 (an earlier one)                    one write        ├─ Abort: nothing changes
+//	                                     transaction      └─ Commit ─> Table (go-memdb)
+//	                                                                     │ Snapshot: one atomic load
+//	                                                                     v
+//	hello ── ParseName ── Name ── Query ──────────────────────────────> Snapshot.Match ──> Decision: pool | reject
+//	                                └─────────────────────────────────> Snapshot.Explain ─> Explanation: and why
+//
+// A change writes only rows that are not as they were, so the snapshots of a table share what did not change between them.
+// An edited table is the one that the whole Set would make.
 //
 // A name is looked for in one tree of reversed labels, most specific host first:
 //

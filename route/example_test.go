@@ -148,3 +148,34 @@ func ExampleExplanation_MarshalJSON() {
 	//   ]
 	// }
 }
+
+func ExampleTable_PrepareEdit() {
+	table, err := route.NewTable(shop())
+	if err != nil {
+		panic(err)
+	}
+	pending, err := table.PrepareEdit(&route.Edit{
+		PutPools: []string{"docs"},
+		PutRoutes: []route.Route{{
+			Name: "docs", Hosts: []string{"docs.example.com"},
+			Action: route.Action{Targets: []route.Target{{Pool: "docs", Weight: 1}}},
+		}},
+		DeleteRoutes: []string{"blocked"},
+	})
+	if err != nil {
+		panic(err) // joins all that is wrong, each a Conflict
+	}
+	name, err := route.ParseName("docs.example.com")
+	if err != nil {
+		panic(err)
+	}
+	q := &route.Query{Name: name, Listener: "public"}
+	fmt.Printf("%+v\n", pending.Changes())
+	fmt.Println("now:", table.Snapshot().Match(q).Route.Name, "then:", pending.Snapshot().Match(q).Route.Name)
+	pending.Commit() // or Abort
+	fmt.Println("now:", table.Snapshot().Match(q).Route.Name)
+	// Output:
+	// {Added:[docs] Removed:[blocked] Changed:[] Reordered:false}
+	// now: tenants then: docs
+	// now: docs
+}

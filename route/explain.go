@@ -67,7 +67,7 @@ func (s *steps) note(c *candidate, q *Query, won bool) {
 	if won {
 		reason = c.route.whyWon(q)
 	}
-	*s = append(*s, Step{Host: c.host, Route: c.route.Name, Won: won, Reason: reason})
+	*s = append(*s, Step{Host: c.route.Hosts[c.host], Route: c.route.Name, Won: won, Reason: reason})
 }
 
 // whyNot names every condition of r that does not hold for q.

@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,6 +25,20 @@ type pattern struct {
 	// spelling. Two hosts are "the same host" exactly if kind and key are the same.
 	key  string
 	expr *expression // kindRegexp only
+}
+
+// takenBy yields the "*." hosts that hold every name of x, the least specific last.
+func (x *expression) takenBy() iter.Seq[pattern] {
+	return func(yield func(pattern) bool) {
+		for i := range len(x.suffix) {
+			if x.suffix[i] != '.' {
+				continue
+			}
+			if pat, err := parsePattern("*" + x.suffix[i:]); err == nil && !yield(pat) {
+				return
+			}
+		}
+	}
 }
 
 // Ends of a key in the host tree. endExact sorts before every byte of a name and is none.

@@ -4,20 +4,21 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-
-	"github.com/hashicorp/go-memdb"
 )
 
 // plan is a Set on its way into the database: checked, and with the routes of each host in the order in which they are
-// tried.
+// tried. The plan of an [Edit] is that of the Set of all routes which it can meet, see [newEditPlan].
 type plan struct {
+	base      *Snapshot // what there is already: nil for a plan that is only checked
 	set       *Set
 	conflicts []Conflict     // in file order, once newPlan is done
 	listeners map[string]int // name -> index of the first one
 	pools     map[string]int // likewise
 	conds     []conds        // by route
+	stored    []*Route       // by route: the row that it is, or will be, once that is known
 	groups    []*group       // by first appearance in the file
 	byHost    map[hostID]*group
+	known     map[string]pattern // by host, as written: the expressions of base; nil until the first is looked for
 }
 
 // hostID says which hosts are the same.
@@ -29,25 +30,41 @@ type hostID struct {
 // group is one host and all that name it.
 type group struct {
 	pattern
-	entries []entry // in the order in which they are tried; of those in conflict only the first
-	cover   *cover  // of the entries; nil until it is needed
+	entries    []entry        // in the order in which they are tried; of those in conflict only the first
+	first      entry          // in the file
+	cover      *cover         // of the entries; nil until it is needed
+	host       *hostRow       // what base has of it, nil if nothing; not set by newPlan
+	expression *expressionRow // likewise, if it is one
 }
 
 // entry is one mention of a host in a Set.
 type entry struct{ route, host int }
 
-func newPlan(s *Set) *plan {
-	p := &plan{
+// newPlan plans to make s the content of a table that has base, which may be nil.
+func newPlan(s *Set, base *Snapshot) *plan {
+	p := emptyPlan(s, base)
+	p.checkPools() // first: the others look names up
+	p.checkListeners()
+	p.checkRoutes()
+	p.groupHosts()
+	p.finish()
+	return &p
+}
+
+func emptyPlan(s *Set, base *Snapshot) plan {
+	return plan{
+		base:      base,
 		set:       s,
 		listeners: make(map[string]int, len(s.Listeners)),
 		pools:     make(map[string]int, len(s.Pools)),
 		conds:     make([]conds, len(s.Routes)),
 		byHost:    make(map[hostID]*group, len(s.Routes)),
 	}
-	p.checkPools() // first: the others look names up
-	p.checkListeners()
-	p.checkRoutes()
-	p.groupHosts()
+}
+
+// finish checks all groups, each by itself and beside the others. Their entries must be in file order.
+func (p *plan) finish() {
+	p.checkBudget()
 	for _, g := range p.groups {
 		p.order(g)
 	}
@@ -55,11 +72,10 @@ func newPlan(s *Set) *plan {
 		p.checkShadow(g)
 	}
 	slices.SortStableFunc(p.conflicts, fileOrder)
-	return p
 }
 
 // fields are the keys a Conflict can point at, in the order in which conflicts of one row are reported.
-var fields = []string{"", "name", "hosts", "alpn", "clients", "listeners", "pool", "split", "reject", "terminate", "no_sni", "unknown_sni", "pools"}
+var fields = []string{"", "name", "hosts", "alpn", "clients", "listeners", "pool", "split", "reject", "terminate", "no_sni", "unknown_sni", "pools", "delete_routes", "delete_pools"}
 
 // fileOrder sorts conflicts as a file has what they point at: listeners, pools, routes.
 func fileOrder(a, b Conflict) int {
@@ -91,23 +107,32 @@ func (p *plan) report(c Conflict, format string, args ...any) {
 
 // groupHosts parses all hosts and brings those that are the same together.
 func (p *plan) groupHosts() {
-	expressions, cells := 0, 0
 	for i := range p.set.Routes {
 		r := &p.set.Routes[i]
 		p.conds[i] = condsOf(r)
 		for j, host := range r.Hosts {
-			pat, err := parsePattern(host)
+			pat, err := p.pattern(host)
 			if err != nil {
 				p.report(p.host(kindBadHost, i, j), "%s: host %s: %s", p.title(i), printable(host), err)
 				continue
 			}
-			if g := p.group(pat); g.add(entry{i, j}) == 1 && pat.expr != nil {
-				expressions++
-				cells += len(pat.expr.next)
-				p.checkBudget(i, j, expressions, cells)
-			}
+			p.group(pat).add(entry{i, j})
 		}
 	}
+}
+
+// pattern is parsePattern, but for expressions that base has already: what was compiled once is taken again.
+func (p *plan) pattern(host string) (pattern, error) {
+	if p.base == nil || host == "" || host[0] != '~' {
+		return parsePattern(host)
+	}
+	if p.known == nil {
+		p.known = p.base.patterns()
+	}
+	if pat, ok := p.known[host]; ok {
+		return pat, nil
+	}
+	return parsePattern(host)
 }
 
 func (p *plan) group(pat pattern) *group {
@@ -121,26 +146,47 @@ func (p *plan) group(pat pattern) *group {
 	return g
 }
 
-// add appends e and says how many entries there are then.
-func (g *group) add(e entry) int {
-	g.entries = append(g.entries, e)
-	return len(g.entries)
+func (g *group) add(e entry) { g.entries = append(g.entries, e) }
+
+// checkBudget holds a table to what its expressions may cost together (R21). Those that are there already come first, so
+// that an edit that exceeds it hears of what it adds.
+func (p *plan) checkBudget() {
+	var spent budget
+	for _, g := range p.groups {
+		if g.expression != nil && len(g.entries) > 0 {
+			spent.add(g.expr)
+		}
+	}
+	for _, g := range p.groups {
+		if g.kind != kindRegexp || g.expression != nil {
+			continue
+		}
+		spent.add(g.expr)
+		e := g.entries[0]
+		c, host := p.host(kindBadHost, e.route, e.host), printable(p.set.Routes[e.route].Hosts[e.host])
+		if spent.expressions == maxExpressions+1 {
+			p.report(c, "%s: host %s: more than %d different regexps in one table", p.title(e.route), host, maxExpressions)
+		}
+		if spent.cells > maxExpressionCells {
+			p.report(c, "%s: host %s: the regexps up to this one need more than %d MiB together", p.title(e.route), host, maxExpressionCells*2>>20)
+		}
+	}
 }
 
-// checkBudget holds a table to what its expressions may cost together (R21).
-func (p *plan) checkBudget(route, host, expressions, cells int) {
-	if expressions == maxExpressions+1 {
-		p.report(p.host(kindBadHost, route, host), "%s: host %s: more than %d different regexps in one table",
-			p.title(route), printable(p.set.Routes[route].Hosts[host]), maxExpressions)
-	}
-	if cells > maxExpressionCells {
-		p.report(p.host(kindBadHost, route, host), "%s: host %s: the regexps up to this one need more than %d MiB together",
-			p.title(route), printable(p.set.Routes[route].Hosts[host]), maxExpressionCells*2>>20)
-	}
+// budget counts what the expressions of a table cost.
+type budget struct{ expressions, cells int }
+
+func (b *budget) add(x *expression) {
+	b.expressions++
+	b.cells += len(x.next)
 }
 
 // order puts the entries of g in the order in which they are tried, and reports those that are never reached.
 func (p *plan) order(g *group) {
+	if len(g.entries) == 0 {
+		return // an edit takes the last one
+	}
+	g.first = g.entries[0]
 	if len(g.entries) == 1 {
 		return
 	}
@@ -184,27 +230,20 @@ func (p *plan) checkShadow(g *group) {
 		return
 	}
 	for _, e := range g.entries {
-		if wild, first, ok := p.shadow(g.expr.suffix, &p.conds[e.route]); ok {
+		if first, ok := p.shadow(g.expr, &p.conds[e.route]); ok {
 			c := p.host(kindUnreachable, e.route, e.host)
 			c.Other, c.OtherHost = first.route, first.host
 			p.report(c, "%s: host %s can never match: names that end so belong to %s of %s, which is tried before any regexp",
-				p.title(e.route), printable(p.set.Routes[e.route].Hosts[e.host]), wild, p.title(first.route))
+				p.title(e.route), printable(p.set.Routes[e.route].Hosts[e.host]), p.set.Routes[first.route].Hosts[first.host], p.title(first.route))
 		}
 	}
 }
 
-// shadow finds a "*." host that takes every name with the given ending before any expression does.
-func (p *plan) shadow(ending string, c *conds) (wild string, first entry, ok bool) {
-	for i := range len(ending) {
-		if ending[i] != '.' {
-			continue
-		}
-		pat, err := parsePattern("*" + ending[i:])
-		if err != nil {
-			continue
-		}
+// shadow finds a "*." host that takes every name of x before x is tried.
+func (p *plan) shadow(x *expression, c *conds) (entry, bool) {
+	for pat := range x.takenBy() {
 		g := p.byHost[hostID{kindSuffix, pat.key}]
-		if g == nil {
+		if g == nil || len(g.entries) == 0 {
 			continue
 		}
 		if g.cover == nil {
@@ -212,37 +251,10 @@ func (p *plan) shadow(ending string, c *conds) (wild string, first entry, ok boo
 			g.cover.add(g.entries[0], &p.conds[g.entries[0].route])
 		}
 		if first, ok := g.cover.find(c); ok {
-			return p.set.Routes[first.route].Hosts[first.host], first, true
+			return first, true
 		}
 	}
-	return "", entry{}, false
-}
-
-// insert writes everything into the database, which is empty.
-func (p *plan) insert(txn *memdb.Txn) {
-	routes := make([]*Route, len(p.set.Routes))
-	for i := range p.set.Routes {
-		routes[i] = p.set.Routes[i].clone(i)
-		must(txn.Insert(tableRoutes, routes[i]))
-	}
-	for i, g := range p.groups {
-		candidates := make([]candidate, len(g.entries))
-		for j, e := range g.entries {
-			candidates[j] = candidate{host: routes[e.route].Hosts[e.host], route: routes[e.route]}
-		}
-		if g.kind == kindRegexp {
-			must(txn.Insert(tableExpressions, &expressionRow{order: i, expr: g.expr, candidates: candidates}))
-		} else {
-			must(txn.Insert(tableHosts, &hostRow{key: g.key, candidates: candidates}))
-		}
-	}
-	for i, name := range p.set.Pools {
-		must(txn.Insert(tablePools, &poolRow{order: i, name: name}))
-	}
-	for _, l := range p.set.Listeners {
-		l.NoSNI, l.UnknownSNI = l.NoSNI.clone(), l.UnknownSNI.clone()
-		must(txn.Insert(tableListeners, &l))
-	}
+	return entry{}, false
 }
 
 // host starts a Conflict that points at a host.

@@ -12,9 +12,9 @@ import (
 const (
 	tableHosts       = "hosts"       // *hostRow by key: exact, "*." and "*" hosts in one tree
 	tableExpressions = "expressions" // *expressionRow by the order in which they are tried
-	tableRoutes      = "routes"      // *Route by position in the file
+	tableRoutes      = "routes"      // *Route by name
 	tableListeners   = "listeners"   // *Listener by name
-	tablePools       = "pools"       // *poolRow by position in the file
+	tablePools       = "pools"       // *poolRow by name
 )
 
 // hostRow is one host with everything that can be chosen for it. It is never changed once it is in the database.
@@ -25,29 +25,48 @@ type hostRow struct {
 
 // expressionRow is one "~regexp" host. It is never changed once it is in the database.
 type expressionRow struct {
-	order      int
+	order      mention // the first one in the file: what is tried first does not depend on how many come before
 	expr       *expression
 	candidates []candidate
 }
 
+// id says which host the row is.
+func (r *hostRow) id() hostID {
+	switch {
+	case r.matchesAny():
+		return hostID{kindAny, r.key}
+	case r.key[len(r.key)-1] == endSuffix:
+		return hostID{kindSuffix, r.key}
+	default:
+		return hostID{kindExact, r.key}
+	}
+}
+
+func (r *expressionRow) pattern() pattern {
+	return pattern{kind: kindRegexp, key: r.expr.canonical, expr: r.expr}
+}
+
+// mention is where a host stands in the file: in which route, by Route.Index, and as which of its hosts.
+type mention struct{ route, host int }
+
 // poolRow is the name of a pool. It is never changed once it is in the database.
 type poolRow struct {
-	order int
+	order int // ascending in file order, with holes
 	name  string
 }
 
-// candidate is a route that one host names.
+// candidate is a route that names a host.
 type candidate struct {
-	host  string // as written in this route
 	route *Route
+	host  int // which of its Hosts
 }
 
 var schema = &memdb.DBSchema{Tables: map[string]*memdb.TableSchema{
 	tableHosts:       tableOf(tableHosts, func(r *hostRow) []byte { return []byte(r.key) }),
-	tableExpressions: tableOf(tableExpressions, func(r *expressionRow) []byte { return orderKey(r.order) }),
-	tableRoutes:      tableOf(tableRoutes, func(r *Route) []byte { return orderKey(r.Index) }),
+	tableExpressions: tableOf(tableExpressions, func(r *expressionRow) []byte { return r.order.key() }),
+	tableRoutes:      tableOf(tableRoutes, func(r *Route) []byte { return []byte(r.Name) }),
 	tableListeners:   tableOf(tableListeners, func(l *Listener) []byte { return []byte(l.Name) }),
-	tablePools:       tableOf(tablePools, func(p *poolRow) []byte { return orderKey(p.order) }),
+	tablePools:       tableOf(tablePools, func(p *poolRow) []byte { return []byte(p.name) }),
 }}
 
 // tableOf is the schema of a table of *T ordered by key.
@@ -58,8 +77,10 @@ func tableOf[T any](name string, key func(*T) []byte) *memdb.TableSchema {
 	}
 }
 
-// orderKey makes a position sort as a number.
-func orderKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+// key makes mentions sort as a file has them.
+func (m mention) key() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(m.route)), uint64(m.host))
+}
 
 // rawIndex indexes *T by the bytes of key as they are. memdb's own string index ends every key in a NUL, with which
 // its LongestPrefix finds nothing.
@@ -92,17 +113,31 @@ func (x rawIndex[T]) FromArgs(args ...any) ([]byte, error) {
 // PrefixFromArgs is FromArgs: keys have no terminator to leave out.
 func (x rawIndex[T]) PrefixFromArgs(args ...any) ([]byte, error) { return x.FromArgs(args...) }
 
+// objects returns all rows of a table in the order of their keys.
+func objects(txn *memdb.Txn, table string) memdb.ResultIterator {
+	it, err := txn.Get(table, "id")
+	must(err)
+	return it
+}
+
 // rows yields all rows of a table in the order of their keys.
 func rows[T any](txn *memdb.Txn, table string) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		it, err := txn.Get(table, "id")
-		must(err)
+		it := objects(txn, table)
 		for obj := it.Next(); obj != nil; obj = it.Next() {
 			if !yield(obj.(*T)) {
 				return
 			}
 		}
 	}
+}
+
+// first returns the row of a table with that key, or nil.
+func first[T any](txn *memdb.Txn, table, key string) *T {
+	obj, err := txn.First(table, "id", key)
+	must(err)
+	row, _ := obj.(*T)
+	return row
 }
 
 // must panics if err is not nil: memdb only fails for a table, an index or a row of the wrong type, and all

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 )
 
@@ -24,14 +25,15 @@ type Listener struct {
 // Route is one row of `routes:`. It is never changed once it is in a [Table].
 type Route struct {
 	Name      string
-	Index     int            // position in the file, from 0; breaks ties. [Table] sets it
+	Index     int            // ascending in file order, with holes after a change; breaks ties. [Table] sets it
 	Hosts     []string       // as written: exact, "*.suffix", "~regexp", "*"
 	ALPN      []string       // any of these in the client's list; empty: no condition
 	Clients   []netip.Prefix // the client's address is in one of them; empty: no condition
 	Listeners []string       // any of these by name; empty: no condition
 	Action    Action
 	// Terminate, when not nil, says that TLS ends here. Its content is not route's business; it is kept as it
-	// is, and must not change afterwards.
+	// is, and must not change afterwards. Two are the same if the first one's method Equal(any) bool says so, or,
+	// where it has none, if reflect.DeepEqual does.
 	Terminate any
 }
 
@@ -115,6 +117,33 @@ func (a *Action) isZero() bool { return len(a.Targets) == 0 && a.Reject == Rejec
 func (a Action) clone() Action {
 	a.Targets = slices.Clone(a.Targets)
 	return a
+}
+
+// equal reports whether r and q are the same but for Index.
+func (r *Route) equal(q *Route) bool {
+	return r.Name == q.Name &&
+		slices.Equal(r.Hosts, q.Hosts) &&
+		slices.Equal(r.ALPN, q.ALPN) &&
+		slices.Equal(r.Clients, q.Clients) &&
+		slices.Equal(r.Listeners, q.Listeners) &&
+		r.Action.equal(&q.Action) &&
+		terminatesAs(r.Terminate, q.Terminate)
+}
+
+func (a *Action) equal(b *Action) bool {
+	return a.Reject == b.Reject && slices.Equal(a.Targets, b.Targets)
+}
+
+func (l *Listener) equal(m *Listener) bool {
+	return l.Name == m.Name && l.NoSNI.equal(&m.NoSNI) && l.UnknownSNI.equal(&m.UnknownSNI)
+}
+
+// terminatesAs reports whether two values of Terminate say the same.
+func terminatesAs(a, b any) bool {
+	if x, ok := a.(interface{ Equal(any) bool }); ok {
+		return x.Equal(b)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // clone copies r so that its owner may go on changing the original.
