@@ -3,15 +3,17 @@ package balancer
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"github.com/seed-23b4a313/switchyard/balancer/loop"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
-// socket is one listening socket of one worker: the workers share an address by SO_REUSEPORT.
+// socket is one listening socket of one worker: the workers share an address by SO_REUSEPORT. It belongs to the
+// worker's loop from attach on.
 type socket struct {
-	fd       int
+	fd       int // -1: closed
 	token    uint64
 	listener *listener
 	burst    int        // connections taken per turn
@@ -28,7 +30,7 @@ const acceptPause = 50e6
 // accept takes connections from the queue. The burst follows what is there: it doubles while the queue outlasts
 // it and halves when it was too much, so that a quiet listener does not pay for a call that only says "none".
 func (w *worker) accept(sock *socket) {
-	if sock.fd < 0 {
+	if sock == nil || sock.fd < 0 { // closed earlier in this batch
 		return
 	}
 	for i := range sock.burst {
@@ -74,13 +76,14 @@ func isConnectionError(e syscall.Errno) bool {
 // admit checks the limits and starts a session.
 func (w *worker) admit(sock *socket, fd int, peer netip.AddrPort) {
 	l := sock.listener
-	w.counters[l.index].accepted.Add(1)
+	cfg := l.cfg.Load()
+	l.counters[w.index].accepted.Add(1)
 	total, active := w.server.active.Add(1), l.active.Add(1)
-	if total > w.server.limit || l.max > 0 && active > l.max {
+	if total > w.server.limit.Load() || cfg.MaxConnections > 0 && active > int64(cfg.MaxConnections) {
 		w.turnAway(sock, fd, peer, CauseConnLimit)
 		return
 	}
-	s := w.open(sock, fd)
+	s := w.open(l, fd)
 	if s == nil {
 		w.turnAway(sock, fd, peer, CauseConnLimit)
 		return
@@ -88,9 +91,9 @@ func (w *worker) admit(sock *socket, fd int, peer netip.AddrPort) {
 	w.current = s
 	s.client = peer
 	s.setup = w.borrowSetup()
-	s.setup.parser.MaxSize = l.cfg.HelloMaxSize
-	s.setup.header = l.expectsHeader(peer.Addr())
-	w.deadline(s, int64(l.cfg.HelloTimeout))
+	s.setup.parser.MaxSize = cfg.HelloMaxSize
+	s.setup.header = cfg.expectsHeader(peer.Addr())
+	w.deadline(s, int64(cfg.HelloTimeout))
 	if e := w.loop.Watch(fd, s.clientToken()); e != 0 {
 		s.lastErrno = e
 		w.finish(s, CauseFDLimit, resetBoth)
@@ -106,9 +109,9 @@ func (w *worker) turnAway(sock *socket, fd int, peer netip.AddrPort, cause Cause
 	sys.Reset(fd)
 	sock.listener.active.Add(-1)
 	w.server.active.Add(-1)
-	w.counters[sock.listener.index].closed[cause].Add(1)
-	if w.server.logConnections {
-		w.records.put(connRecord{at: w.loop.Now(), client: peer, listener: sock.listener.cfg.Name, cause: cause})
+	sock.listener.counters[w.index].closed[cause].Add(1)
+	if w.server.logConnections.Load() {
+		w.records.put(connRecord{at: w.loop.Now(), client: peer, listener: sock.listener.name(), cause: cause})
 	}
 }
 
@@ -132,12 +135,12 @@ func (w *worker) shed(sock *socket, why syscall.Errno) syscall.Errno {
 
 // noteShed counts and logs a connection that was reset for want of descriptors.
 func (w *worker) noteShed(l *listener, why syscall.Errno) {
-	c := &w.counters[l.index]
+	c := &l.counters[w.index]
 	c.accepted.Add(1)
 	c.closed[CauseFDLimit].Add(1)
 	if n := w.server.shed.Add(1); isPowerOfTen(n) {
 		w.server.recorder.notice(slog.LevelError, "out of descriptors: connections are reset",
-			slog.String("listener", l.cfg.Name), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
+			slog.String("listener", l.name()), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
 			slog.String("hint", "raise LimitNOFILE (ulimit -n), or lower max_connections"))
 	}
 }
@@ -159,7 +162,7 @@ func (w *worker) pause(sock *socket) {
 
 // resume ends a pause.
 func (w *worker) resume(sock *socket) {
-	if sock.fd < 0 {
+	if sock == nil || sock.fd < 0 {
 		return
 	}
 	if sock.spare < 0 {
@@ -178,7 +181,7 @@ func (w *worker) stopAccepting() {
 		w.noteIdle()
 	}()
 	for _, sock := range w.sockets {
-		if sock.fd >= 0 {
+		if sock != nil && sock.fd >= 0 {
 			w.serveQueue(sock)
 		}
 	}
@@ -197,15 +200,54 @@ func (w *worker) serveQueue(sock *socket) {
 	}
 }
 
+// attach makes the loop take the connections of sock for l. It listens already.
+func (w *worker) attach(sock *socket, l *listener) {
+	if w.stopping {
+		sock.close()
+		return
+	}
+	sock.listener = l
+	sock.token = uint64(len(w.sockets))<<slotShift | kindSocket
+	if i := slices.Index(w.sockets, nil); i >= 0 {
+		sock.token = uint64(i)<<slotShift | kindSocket
+		w.sockets[i] = sock
+	} else {
+		w.sockets = append(w.sockets, sock)
+	}
+	if e := w.loop.WatchListener(sock.fd, sock.token); e != 0 {
+		w.pause(sock) // tries again
+	}
+}
+
+// detach serves what waits in the queue of sock, and closes it.
+func (w *worker) detach(sock *socket) {
+	if sock.fd < 0 {
+		return
+	}
+	defer func() {
+		w.loop.Stop(&sock.retry)
+		sock.close()
+		w.sockets[sock.token>>slotShift] = nil
+	}()
+	w.serveQueue(sock)
+}
+
 // closeSockets closes the listening sockets.
 func (w *worker) closeSockets() {
 	for _, sock := range w.sockets {
-		w.loop.Stop(&sock.retry)
-		for _, fd := range []*int{&sock.fd, &sock.spare} {
-			if *fd >= 0 {
-				sys.Close(*fd)
-				*fd = -1
-			}
+		if sock != nil {
+			w.loop.Stop(&sock.retry)
+			sock.close()
+		}
+	}
+}
+
+// close closes the socket and its spare; a second call does nothing.
+func (sock *socket) close() {
+	for _, fd := range []*int{&sock.fd, &sock.spare} {
+		if *fd >= 0 {
+			sys.Close(*fd)
+			*fd = -1
 		}
 	}
 }

@@ -35,7 +35,8 @@ const (
 	CauseIdleTimeout            // no byte either way
 	CauseHalfCloseTimeout       // one direction stayed open too long after the other
 	CauseStalled                // one side is alive and would not take bytes
-	CauseBackendRemoved         // the backend left its pool, and its drain time is over
+	CauseBackendRemoved         // the backend left its pool, or is in maint, and its drain time is over
+	CauseKilled                 // closed by an operator
 	CauseDraining               // closed by a stop
 	CauseInternalError          // a defect in Switchyard
 	NumCauses
@@ -132,8 +133,11 @@ var causeTable = [NumCauses]causeText{
 		"One side is alive and took no byte for stalled_timeout while there were bytes to take.",
 		"Raise stalled_timeout if clients may pause for longer."},
 	CauseBackendRemoved: {"backend_removed",
-		"The backend is no longer a member of its pool (its name resolves to other addresses now), and drain_timeout is over.",
+		"The backend is no longer a member of its pool (a change of the configuration, or of the addresses of its name), or was put into maint; drain_timeout is over.",
 		"Raise drain_timeout if connections need longer to end by themselves."},
+	CauseKilled: {"killed",
+		"An operator closed the connection: `switchyard connections --kill`, or DELETE /v1/connections.",
+		"Nothing: somebody meant it."},
 	CauseDraining: {"draining",
 		"A stop closed the connection: the drain time was over, or a second signal came.",
 		"Raise drain.max if connections need longer to end by themselves."},

@@ -17,6 +17,7 @@ type Config struct {
 	// memory limits of the process.
 	MaxConnections int
 	Drain          Drain
+	Settings       []Setting // of earlier, to begin with; later ones come by Server.Set
 }
 
 // Drain is how a stop goes: not ready for Announce, then no new connections, then at most Max for those that live.
@@ -37,4 +38,13 @@ type ListenerConfig struct {
 	NoSNI          route.Action
 	UnknownSNI     route.Action
 	NotTLS         route.Reject // RejectClose or RejectReset
+}
+
+// Setting is what an operator has said of one backend. It outlives every change of the configuration. Address is
+// "10.0.0.7:443", or a backend as the file writes it, "db.example.net:443", for all the addresses of the name.
+type Setting struct {
+	Pool    string
+	Address string
+	State   pool.Override
+	Weight  *int // nil: the file's
 }

@@ -3,12 +3,31 @@ package balancer
 import "sync/atomic"
 
 // listenerCounters are one worker's counters of one listener: no other worker writes them, so that counting
-// moves no cache line between cores. Stats adds them up.
+// moves no cache line between cores. Stats adds them up. They live with the listener.
 type listenerCounters struct {
 	accepted atomic.Uint64
 	closed   [NumCauses]atomic.Uint64
 	hello    histogram
 	_        [64]byte // keeps the next listener's counters off the last cache line
+}
+
+// attemptCounters are one worker's counters of attempts to reach a backend.
+type attemptCounters struct{ started, connectFailed, answerFailed atomic.Uint64 }
+
+func (a *attemptCounters) addTo(out *AttemptStats) {
+	out.Started += a.started.Load()
+	out.ConnectFailed += a.connectFailed.Load()
+	out.AnswerFailed += a.answerFailed.Load()
+}
+
+// failed counts an attempt that failed with this cause.
+func (a *attemptCounters) failed(c Cause) {
+	switch c {
+	case CauseConnectFail, CauseConnectTimeout:
+		a.connectFailed.Add(1)
+	case CauseAnswerFail, CauseAnswerTimeout:
+		a.answerFailed.Add(1)
+	}
 }
 
 // bounds are the upper bounds of all latency histograms, in nanoseconds: 0.25 ms to 10 s.

@@ -86,6 +86,7 @@ func (w *worker) giveUp(s *session, cause Cause) {
 func (w *worker) connect(s *session, b *pool.Backend) {
 	s.backend = b
 	s.attempts++
+	w.attempts.started.Add(1)
 	st := s.setup
 	st.sent, st.held = 0, 0
 	st.dialed = w.loop.Now()
@@ -279,11 +280,13 @@ func (w *worker) alerted(s *session, alert []byte) {
 		s.setup.tried = append(s.setup.tried, s.backend)
 		if next, _ := w.pick(s); next != nil {
 			s.backend.Failures.Add(1)
+			w.attempts.failed(CauseAnswerFail)
 			w.dropBackend(s)
 			w.connect(s, next)
 			return
 		}
 	}
+	w.attempts.failed(CauseAnswerFail)
 	w.startRelay(s, alert)
 }
 
@@ -293,6 +296,7 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 	if cause != CauseFDLimit {
 		s.backend.Failures.Add(1)
 	}
+	w.attempts.failed(cause)
 	w.dropBackend(s)
 	if !w.mayRetry(s) {
 		w.giveUp(s, cause)

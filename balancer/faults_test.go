@@ -187,7 +187,7 @@ func TestShutdownSurvivesPanics(t *testing.T) {
 		for i := range w.slabs {
 			for j := range w.slabs[i] {
 				if ss := &w.slabs[i][j]; ss.stage == stageRelaying && ss.id%2 == 0 {
-					ss.socket = nil // whose listener the end of a session is counted for
+					ss.listener = nil // whose listener the end of a session is counted for
 				}
 			}
 		}

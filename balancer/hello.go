@@ -60,7 +60,7 @@ func (w *worker) makeRoom(st *setup) bool {
 	case st.buf == nil:
 		st.buf = w.bench.Buffers.Get(firstRead)[:0]
 	case len(st.buf) == cap(st.buf):
-		if cap(st.buf) > firstRead && w.bench.Buffers.Lent > w.server.limits.lentPerWorker {
+		if cap(st.buf) > firstRead && w.bench.Buffers.Lent > w.server.limits.Load().lentPerWorker {
 			return false
 		}
 		larger := w.bench.Buffers.Get(2 * cap(st.buf))
@@ -89,7 +89,7 @@ func (w *worker) look(s *session) bool {
 		case err == proxyheader.ErrIncomplete:
 			w.hurry(s)
 			return false
-		case err == proxyheader.ErrNone && s.socket.listener.cfg.ProxyOptional:
+		case err == proxyheader.ErrNone && s.listener.cfg.Load().ProxyOptional:
 			st.header = false
 		default:
 			w.refuse(s, CauseProxyBad, route.RejectClose, 0)
@@ -104,7 +104,7 @@ func (w *worker) look(s *session) bool {
 	case err == nil:
 		w.loop.Refresh()
 		s.helloTook = max(w.loop.Now()-s.started, 1)
-		w.counters[s.socket.listener.index].hello.observe(s.helloTook)
+		s.listener.counters[w.index].hello.observe(s.helloTook)
 		w.route(s)
 	case err == peek.ErrIncomplete:
 		w.hurry(s)
@@ -131,10 +131,10 @@ func (w *worker) refuseHello(s *session, err error) {
 	switch {
 	case errors.Is(err, peek.ErrNotTLS):
 		if st := s.setup; st.at == 0 && looksLikeHeader(st.buf) {
-			w.refuse(s, CauseProxyUntrusted, s.socket.listener.cfg.NotTLS, 0)
+			w.refuse(s, CauseProxyUntrusted, s.listener.cfg.Load().NotTLS, 0)
 			return
 		}
-		w.refuse(s, CauseNotTLS, s.socket.listener.cfg.NotTLS, 0)
+		w.refuse(s, CauseNotTLS, s.listener.cfg.Load().NotTLS, 0)
 	case errors.Is(err, peek.ErrTooBig):
 		w.refuse(s, CauseHelloTooBig, route.RejectAlert, peek.AlertDecodeError)
 	default:
@@ -154,7 +154,7 @@ func looksLikeHeader(b []byte) bool {
 
 // route asks the table, once, and goes where it says.
 func (w *worker) route(s *session) {
-	st, l := s.setup, s.socket.listener
+	st := s.setup
 	if st.hello.ServerName != nil {
 		name, err := route.ParseName(st.hello.ServerName)
 		if err != nil {
@@ -163,12 +163,16 @@ func (w *worker) route(s *session) {
 		}
 		s.name = name
 	}
-	world := w.server.world.Load()
+	world := s.listener.final.Load()
+	if world == nil {
+		world = w.server.world.Load()
+	}
 	st.query = route.Query{
-		Name: s.name, ALPN: &st.hello.ALPN, Client: s.client.Addr(), Listener: l.cfg.Name, Draw: w.rand.Uint64(),
+		Name: s.name, ALPN: &st.hello.ALPN, Client: s.client.Addr(), Listener: s.listener.name(), Draw: w.rand.Uint64(),
 	}
 	d := world.routes.Match(&st.query)
 	s.route = d.Route
+	w.seen.note(s, d.Pool, w.loop.Now())
 	switch {
 	case d.Reject != route.RejectNone:
 		cause, alert := rejection(d.Verdict)

@@ -56,6 +56,16 @@ func deriveLimits(cfg *Config, loops int) Limits {
 	return l
 }
 
+// relimit derives the limits again for the listeners there are, and puts them in force. The pipes stay.
+func (s *Server) relimit() {
+	w := s.world.Load()
+	cfg := &Config{Listeners: w.listenerConfigs(), MaxConnections: w.maxConnections}
+	l := deriveLimits(cfg, len(s.workers))
+	l.Pipes = s.limits.Load().Pipes
+	s.limits.Store(&l)
+	s.limit.Store(l.Connections)
+}
+
 // memoryLimit is GOMEMLIMIT if set, else the smallest limit of the process's control groups, else the machine's
 // memory; 0 if nobody tells.
 func memoryLimit() int64 {

@@ -10,18 +10,36 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
-// listener is one entry of `listeners:` with what its sockets share. cfg is never changed.
+// listener is one entry of `listeners:` with what its sockets share. It lives as long as a listener of its name does.
 type listener struct {
-	cfg    ListenerConfig
-	index  int
-	max    int64        // 0: no limit of its own
-	active atomic.Int64 // connections of all its sockets
-	addrs  []netip.AddrPort
+	cfg      atomic.Pointer[ListenerConfig] // never changed, replaced when its options change
+	active   atomic.Int64                   // connections of all its sockets
+	counters []listenerCounters             // by worker
+	bound    atomic.Pointer[[]*binding]     // in file order; the slice and the bindings are never changed
+	final    atomic.Pointer[world]          // set when it is removed: what the last of its connections are routed by
+}
+
+func newListener(cfg *ListenerConfig, workers int) *listener {
+	l := &listener{counters: make([]listenerCounters, workers)}
+	l.cfg.Store(cfg)
+	l.bound.Store(new([]*binding))
+	return l
+}
+
+// name is that of the file, and never changes.
+func (l *listener) name() string { return l.cfg.Load().Name }
+
+// addrs are the addresses that l is bound to.
+func (l *listener) addrs() (all []netip.AddrPort) {
+	for _, b := range *l.bound.Load() {
+		all = append(all, b.addr)
+	}
+	return all
 }
 
 // expectsHeader reports whether connections from peer start with a PROXY header.
-func (l *listener) expectsHeader(peer netip.Addr) bool {
-	for _, p := range l.cfg.ProxyFrom {
+func (cfg *ListenerConfig) expectsHeader(peer netip.Addr) bool {
+	for _, p := range cfg.ProxyFrom {
 		if p.Contains(peer) {
 			return true
 		}
@@ -29,34 +47,65 @@ func (l *listener) expectsHeader(peer netip.Addr) bool {
 	return false
 }
 
+// binding is one address of a listener: a socket for each worker. Whose connections its sockets take can change, see
+// handover.
+type binding struct {
+	want    netip.AddrPort // as configured
+	addr    netip.AddrPort // with the real port
+	sockets []*socket      // by worker
+}
+
 // backlog is how many connections may wait to be accepted on one socket; the kernel caps it at somaxconn.
 const backlog = 4096
 
-// bind opens one socket per worker on every address of l. With port 0 the first socket gets a port, and the
-// others share it.
-func (l *listener) bind(workers []*worker) error {
-	for _, want := range l.cfg.Bind {
-		if e := probe(want); e != 0 {
-			return l.bindError(want, e)
+// bind opens one socket per worker on the address want of the listener named name. They do not listen yet. With port 0
+// the first socket gets a port, and the others share it.
+func bind(name string, want netip.AddrPort, workers int) (*binding, error) {
+	b := &binding{want: want}
+	addr := want
+	for range workers {
+		fd, e := bindShared(addr)
+		if e == syscall.EAFNOSUPPORT && !addr.Addr().IsValid() {
+			addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()) // no IPv6 here: ":port" is IPv4 then
+			fd, e = bindShared(addr)
 		}
-		addr := want
-		for i, w := range workers {
-			fd, e := listenOn(addr)
-			if e == syscall.EAFNOSUPPORT && !addr.Addr().IsValid() {
-				addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()) // no IPv6 here: ":port" is IPv4 then
-				fd, e = listenOn(addr)
-			}
-			if e != 0 {
-				return l.bindError(want, e)
-			}
-			w.addSocket(l, fd)
-			if i == 0 {
-				addr = netip.AddrPortFrom(addr.Addr(), sys.LocalAddr(fd).Port())
-				l.addrs = append(l.addrs, sys.LocalAddr(fd))
-			}
+		if e != 0 {
+			b.close()
+			return nil, bindError(name, want, e)
+		}
+		spare, _ := sys.OpenSpare()
+		b.sockets = append(b.sockets, &socket{fd: fd, burst: 1, spare: spare})
+		if len(b.sockets) == 1 {
+			b.addr = sys.LocalAddr(fd)
+			addr = netip.AddrPortFrom(addr.Addr(), b.addr.Port())
 		}
 	}
+	return b, nil
+}
+
+// listen makes the sockets of b take connections, which wait in their queues from now on.
+func (b *binding) listen(name string) error {
+	for _, sock := range b.sockets {
+		if e := sys.Listen(sock.fd, backlog); e != 0 {
+			return bindError(name, b.want, e)
+		}
+		sys.SetSmartAccept(sock.fd)
+	}
 	return nil
+}
+
+// close closes sockets that no loop has.
+func (b *binding) close() {
+	for _, sock := range b.sockets {
+		sock.close()
+	}
+}
+
+// overlaps reports whether a probe of want would meet b. Where it listens on all addresses, all of its port are its.
+func (b *binding) overlaps(want netip.AddrPort) bool {
+	everything := func(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
+	return b.addr.Port() == want.Port() &&
+		(b.addr.Addr() == want.Addr() || everything(b.want.Addr()) || everything(want.Addr()))
 }
 
 // probe finds out whether somebody listens on addr already. The workers' sockets share it by SO_REUSEPORT, which
@@ -75,22 +124,14 @@ func probe(addr netip.AddrPort) syscall.Errno {
 	return e
 }
 
-// listenOn makes a listening socket. What is set here, connections inherit: no delay, keepalive, user timeout.
-func listenOn(addr netip.AddrPort) (int, syscall.Errno) {
-	fd, e := bound(addr, func(fd int) {
+// bindShared makes a socket bound to addr, which the workers share. What is set here, connections inherit: no delay,
+// keepalive, user timeout.
+func bindShared(addr netip.AddrPort) (int, syscall.Errno) {
+	return bound(addr, func(fd int) {
 		sys.SetReusePort(fd)
 		sys.SetNoDelay(fd)
 		sys.Keepalive(fd, keepIdle, keepInterval, keepCount, userTimeout)
 	})
-	if e != 0 {
-		return -1, e
-	}
-	if e = sys.Listen(fd, backlog); e != 0 {
-		sys.Close(fd)
-		return -1, e
-	}
-	sys.SetSmartAccept(fd)
-	return fd, 0
 }
 
 // bound makes a socket that is bound to addr, after options has prepared it. The zero Addr means IPv6 and IPv4 in
@@ -119,13 +160,17 @@ func bound(addr netip.AddrPort, options func(fd int)) (int, syscall.Errno) {
 	return fd, 0
 }
 
-// bindError says what to do about the errors that operators meet.
-func (l *listener) bindError(addr netip.AddrPort, e syscall.Errno) error {
-	where := addr.String()
+// bindText is an address to accept on as the file writes it.
+func bindText(addr netip.AddrPort) string {
 	if !addr.Addr().IsValid() {
-		where = fmt.Sprintf(":%d", addr.Port())
+		return fmt.Sprintf(":%d", addr.Port())
 	}
-	err := &BindError{Listener: l.cfg.Name, Address: where, Err: e}
+	return addr.String()
+}
+
+// bindError says what to do about the errors that operators meet.
+func bindError(name string, addr netip.AddrPort, e syscall.Errno) error {
+	err := &BindError{Listener: name, Address: bindText(addr), Err: e}
 	switch {
 	case errors.Is(e, syscall.EADDRINUSE):
 		err.Hint = "another process listens there: `ss -ltnp` shows which"
@@ -150,21 +195,3 @@ func (e *BindError) Error() string {
 }
 
 func (e *BindError) Unwrap() error { return e.Err }
-
-// addSocket gives w a listening socket of l.
-func (w *worker) addSocket(l *listener, fd int) {
-	spare, _ := sys.OpenSpare()
-	w.sockets = append(w.sockets, &socket{
-		fd: fd, token: uint64(len(w.sockets))<<slotShift | kindSocket, listener: l, burst: 1, spare: spare,
-	})
-}
-
-// listen makes the loop watch the worker's sockets.
-func (w *worker) listen() error {
-	for _, sock := range w.sockets {
-		if e := w.loop.WatchListener(sock.fd, sock.token); e != 0 {
-			return fmt.Errorf("listener %q: epoll_ctl: %w", sock.listener.cfg.Name, e)
-		}
-	}
-	return nil
-}

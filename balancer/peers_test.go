@@ -263,3 +263,13 @@ func (r *running) eachSession(f func(*session)) {
 		}
 	})
 }
+
+// countFDs is the number of descriptors of this process.
+func countFDs(t testing.TB) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}

@@ -27,7 +27,7 @@ type connRecord struct {
 // record is the log line of a session that ends now.
 func (w *worker) record(s *session, cause Cause) connRecord {
 	r := connRecord{
-		at: w.loop.Now(), id: s.id, listener: s.socket.listener.cfg.Name, client: s.client, sni: s.name.String(),
+		at: w.loop.Now(), id: s.id, listener: s.listener.name(), client: s.client, sni: s.name.String(),
 		cause: cause, attempts: s.attempts, errno: s.lastErrno,
 		helloTook: s.helloTook, dialTook: s.dialTook, took: w.loop.Now() - s.started,
 	}
@@ -62,12 +62,12 @@ type recordRing struct {
 // ringSize is how many lines may wait: at 20 000 connections a second a quarter of a second.
 const ringSize = 4096
 
-func (q *recordRing) init(wake chan<- struct{}, asleep *atomic.Bool) {
-	q.slots = make([]connRecord, ringSize)
-	q.wake, q.asleep = wake, asleep
-}
+func (q *recordRing) init(wake chan<- struct{}, asleep *atomic.Bool) { q.wake, q.asleep = wake, asleep }
 
 func (q *recordRing) put(r connRecord) {
+	if q.slots == nil { // the first line
+		q.slots = make([]connRecord, ringSize)
+	}
 	tail := q.tail.Load()
 	if tail-q.head.Load() == ringSize {
 		q.dropped.Add(1)

@@ -27,9 +27,7 @@ func newRecorder(log *slog.Logger, nonce [8]byte, workers []*worker) *recorder {
 		notices: make(chan slog.Record, 64), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, w := range workers {
-		if w.server.logConnections {
-			w.records.init(r.wake, &r.asleep)
-		}
+		w.records.init(r.wake, &r.asleep)
 	}
 	return r
 }

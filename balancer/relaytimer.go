@@ -13,6 +13,9 @@ func (w *worker) relayTimer(s *session) {
 		s.watchful = true
 		sys.Keepalive(int(s.backendFD), keepIdle, keepInterval, keepCount, userTimeout)
 	}
+	if s.leaveBy != 0 && !s.backend.Leaving() {
+		s.leaveBy = 0 // it is back
+	}
 	for _, limit := range [...]struct {
 		at    int64 // 0: none
 		cause Cause

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/resolve"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
+	"github.com/seed-23b4a313/switchyard/route"
 )
 
 // Options are what a Server needs besides its Config.
@@ -29,94 +31,83 @@ type Options struct {
 
 // Server owns the loops, the listeners and the pools. Its methods may be called from any goroutine.
 type Server struct {
-	cfg            *Config
-	log            *slog.Logger
-	logConnections bool
-	limits         Limits
-	limit          int64 // limits.Connections
-	started        time.Time
-	nonce          [8]byte // first half of the connections' unique ids
+	log     *slog.Logger
+	started time.Time
+	nonce   [8]byte // first half of the connections' unique ids
 
-	listeners []*listener
-	workers   []*worker
-	pipes     *relay.PipeBudget
-	recorder  *recorder
-	resolver  *resolve.Resolver
-	stopNames []func()
+	workers  []*worker
+	pipes    *relay.PipeBudget
+	recorder *recorder
+	resolver *resolve.Resolver
+	hosts    hosts
 
-	world    atomic.Pointer[world]
-	active   atomic.Int64  // connections of all listeners
-	shed     atomic.Uint64 // connections reset for want of descriptors
-	panics   atomic.Uint64
-	ready    atomic.Bool
-	running  sync.WaitGroup // the loops' goroutines
-	shutdown sync.Once
-	closed   int // connections that Shutdown closed
+	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
+	change   chan struct{}
+	table    *route.Table
+	left     map[string]*livePool // pools that are no more, as long as they have connections
+	settings []Setting            // what the operator has said of backends
+
+	world          atomic.Pointer[world]
+	limits         atomic.Pointer[Limits]
+	limit          atomic.Int64 // limits.Connections
+	logConnections atomic.Bool
+	active         atomic.Int64  // connections of all listeners
+	shed           atomic.Uint64 // connections reset for want of descriptors
+	panics         atomic.Uint64
+	ready          atomic.Bool
+	stopping       atomic.Bool
+	running        sync.WaitGroup // the loops' goroutines
+	shutdown       sync.Once
+	closed         int // connections that Shutdown closed
 }
 
 // New binds all listeners and starts serving. An error names the listener and leaves nothing open.
 func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
-		cfg: cfg, log: opt.Log, logConnections: opt.LogConnections,
-		limits: deriveLimits(cfg, loopCount(opt.Loops)), started: time.Now(),
+		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
+		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.limit = s.limits.Connections
-	s.pipes = relay.NewPipeBudget(s.limits.Pipes)
+	s.logConnections.Store(opt.LogConnections)
+	limits := deriveLimits(cfg, loopCount(opt.Loops))
+	s.limits.Store(&limits)
+	s.limit.Store(limits.Connections)
+	s.pipes = relay.NewPipeBudget(limits.Pipes)
 	rand.Read(s.nonce[:])
-	w, err := newWorld(cfg)
-	if err != nil {
-		return nil, err
-	}
-	s.world.Store(w)
-	for i := range cfg.Listeners {
-		l := &listener{cfg: cfg.Listeners[i], index: i, max: int64(cfg.Listeners[i].MaxConnections)}
-		s.listeners = append(s.listeners, l)
-	}
 	if err := s.open(loopCount(opt.Loops)); err != nil {
-		s.abandon()
 		return nil, err
 	}
 	s.start(opt.Lookup)
+	if err := s.serve(cfg); err != nil {
+		s.end()
+		return nil, err
+	}
+	s.ready.Store(true)
 	return s, nil
 }
 
-// open makes the workers and their sockets.
-func (s *Server) open(loops int) error {
+// open makes the workers, and a world with nothing in it.
+func (s *Server) open(loops int) (err error) {
+	if s.table, err = route.NewTable(&route.Set{}); err != nil {
+		return err
+	}
+	s.world.Store(&world{routes: s.table.Snapshot(), pools: map[string]*livePool{}})
 	for i := range loops {
 		w, err := newWorker(s, i)
 		if err != nil {
+			s.abandon()
 			return err
 		}
 		s.workers = append(s.workers, w)
 	}
-	for _, l := range s.listeners {
-		if err := l.bind(s.workers); err != nil {
-			return err
-		}
-	}
-	for _, w := range s.workers {
-		if err := w.listen(); err != nil {
-			return err
-		}
-	}
 	return nil
-}
-
-// loopCount is the number of loops: as asked for, or one per core.
-func loopCount(asked int) int {
-	if asked > 0 {
-		return asked
-	}
-	return runtime.GOMAXPROCS(0)
 }
 
 // abandon undoes open.
 func (s *Server) abandon() {
 	for _, w := range s.workers {
-		w.closeSockets()
 		w.loop.Close()
 		w.bench.Close()
 	}
@@ -130,27 +121,49 @@ func (s *Server) start(lookup resolve.Lookup) {
 		lookup = resolve.System()
 	}
 	s.resolver = resolve.New(lookup, s.log)
-	s.watchNames(s.world.Load())
 	s.running.Add(len(s.workers))
 	for _, w := range s.workers {
 		go w.run()
 	}
-	s.ready.Store(true)
+}
+
+// serve makes the first change: from nothing to cfg. It does not wait for names: a server that is not there serves
+// nobody.
+func (s *Server) serve(cfg *Config) error {
+	soon, cancel := context.WithCancel(context.Background())
+	cancel()
+	p, err := s.prepare(context.Background(), func() (*route.Pending, *State, error) {
+		st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
+		table, err := s.table.Prepare(cfg.set())
+		return table, st, err
+	}, soon)
+	if err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+// loopCount is the number of loops: as asked for, or one per core.
+func loopCount(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // Addrs are the addresses a listener is bound to, with the real ports where the config says 0; nil for a name
 // that no listener has.
 func (s *Server) Addrs(name string) []netip.AddrPort {
-	for _, l := range s.listeners {
-		if l.cfg.Name == name {
-			return l.addrs
+	for _, l := range s.world.Load().listeners {
+		if l.name() == name {
+			return l.addrs()
 		}
 	}
 	return nil
 }
 
 // Limits is how many connections the server holds at the most, and why.
-func (s *Server) Limits() Limits { return s.limits }
+func (s *Server) Limits() Limits { return *s.limits.Load() }
 
 // Ready reports whether the server takes new connections and means to go on doing so.
 func (s *Server) Ready() bool { return s.ready.Load() }
@@ -162,26 +175,31 @@ func (s *Server) Ready() bool { return s.ready.Load() }
 func (s *Server) Shutdown(ctx context.Context) int {
 	s.shutdown.Do(func() {
 		s.ready.Store(false)
-		sleep(ctx, s.cfg.Drain.Announce)
+		drain := s.world.Load().drain
+		sleep(ctx, drain.Announce)
+		s.stopping.Store(true)
 		for _, w := range s.workers {
 			w.loop.Post(w.stopAccepting)
 		}
-		s.awaitIdle(ctx)
-		s.endLoops()
-		for _, stop := range s.stopNames {
-			stop()
-		}
-		s.resolver.Close()
-		s.recorder.stop()
+		s.awaitIdle(ctx, drain.Max)
+		s.end()
 	})
 	return s.closed
 }
 
-// awaitIdle waits until no connection is left, the drain time is over, or ctx is done.
-func (s *Server) awaitIdle(ctx context.Context) {
-	if d := s.cfg.Drain.Max; d > 0 {
+// end closes what is left, and ends all that start has set going.
+func (s *Server) end() {
+	s.stopping.Store(true)
+	s.endLoops()
+	s.resolver.Close()
+	s.recorder.stop()
+}
+
+// awaitIdle waits until no connection is left, the drain time (0: no limit) is over, or ctx is done.
+func (s *Server) awaitIdle(ctx context.Context, longest time.Duration) {
+	if longest > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
+		ctx, cancel = context.WithTimeout(ctx, longest)
 		defer cancel()
 	}
 	for _, w := range s.workers {
@@ -199,6 +217,7 @@ func (s *Server) endLoops() {
 	for _, w := range s.workers {
 		w.loop.Post(func() {
 			defer w.loop.End() // whatever happens: Shutdown waits for it
+			w.closeSockets()
 			closed.Add(int64(w.closeAll()))
 		})
 	}
@@ -211,7 +230,7 @@ func (w *worker) closeAll() int {
 	n := 0
 	for i := range w.slabs {
 		for j := range w.slabs[i] {
-			if w.cutShort(&w.slabs[i][j]) {
+			if w.cutShort(&w.slabs[i][j], CauseDraining) {
 				n++
 			}
 		}
@@ -219,9 +238,9 @@ func (w *worker) closeAll() int {
 	return n
 }
 
-// cutShort ends s, and reports whether it had not come to its end. A panic over one session leaves the others to be
-// closed.
-func (w *worker) cutShort(s *session) (cut bool) {
+// cutShort ends s with FIN to both sides, and reports whether it had not come to its end. A panic over one session leaves
+// the others to be closed.
+func (w *worker) cutShort(s *session, cause Cause) (cut bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.Panicked(r)
@@ -236,7 +255,7 @@ func (w *worker) cutShort(s *session) (cut bool) {
 		cut = true
 		w.sayGoodbye(int(s.clientFD))
 		w.sayGoodbye(int(s.backendFD))
-		w.finish(s, CauseDraining, closeBoth)
+		w.finish(s, cause, closeBoth)
 	}
 	w.current = nil
 	return cut
@@ -260,50 +279,6 @@ func uniqueID(nonce [8]byte, n uint64) (id [16]byte) {
 	copy(id[:], nonce[:])
 	binary.BigEndian.PutUint64(id[8:], n)
 	return id
-}
-
-// Stats copies all counters.
-func (s *Server) Stats() Stats {
-	st := Stats{
-		Connections: s.active.Load(), Limit: s.limit, Panics: s.panics.Load(), Started: s.started,
-	}
-	for _, w := range s.workers {
-		st.LogDropped += w.records.dropped.Load()
-	}
-	for _, l := range s.listeners {
-		st.Listeners = append(st.Listeners, s.listenerStats(l))
-	}
-	for _, p := range s.world.Load().order {
-		st.Pools = append(st.Pools, p.stats())
-	}
-	return st
-}
-
-// listenerStats adds up what the workers have counted for l.
-func (s *Server) listenerStats(l *listener) ListenerStats {
-	ls := ListenerStats{Name: l.cfg.Name, Active: l.active.Load()}
-	for _, w := range s.workers {
-		c := &w.counters[l.index]
-		ls.Accepted += c.accepted.Load()
-		for cause := range c.closed {
-			ls.Closed[cause] += c.closed[cause].Load()
-		}
-		c.hello.addTo(&ls.Hello)
-	}
-	return ls
-}
-
-func (p *livePool) stats() PoolStats {
-	ps := PoolStats{Name: p.Name(), Active: p.Active()}
-	p.dial.addTo(&ps.Dial)
-	for _, b := range p.Backends() {
-		bs := BackendStats{
-			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),
-			BytesIn: b.BytesIn.Load(), BytesOut: b.BytesOut.Load(), Up: b.State().Usable(),
-		}
-		ps.Backends = append(ps.Backends, bs)
-	}
-	return ps
 }
 
 // sleep waits for d or until ctx is done.

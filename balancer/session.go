@@ -48,13 +48,13 @@ type session struct {
 	attempts   uint8
 	lastErrno  syscall.Errno
 
-	socket  *socket
-	setup   *setup // until relaying
-	pool    *livePool
-	backend *pool.Backend // holds a slot of its backend
-	route   *route.Route
-	name    route.Name
-	client  netip.AddrPort // from the PROXY header if there was one
+	listener *listener
+	setup    *setup // until relaying
+	pool     *livePool
+	backend  *pool.Backend // holds a slot of its backend
+	route    *route.Route
+	name     route.Name
+	client   netip.AddrPort // from the PROXY header if there was one
 
 	id        uint64
 	started   int64 // loop time in ns, as are the following

@@ -1,12 +1,18 @@
 package balancer
 
-import "time"
+import (
+	"net/netip"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+)
 
 // Stats is a copy of all counters at one moment, for metrics and status. Counters only grow while the server lives.
 type Stats struct {
 	Listeners   []ListenerStats
 	Pools       []PoolStats
 	Connections int64 // active now
+	Attempts    AttemptStats
 	Limit       int64 // the connection limit in force
 	LogDropped  uint64
 	Panics      uint64
@@ -16,10 +22,18 @@ type Stats struct {
 // ListenerStats are the counters of one listener.
 type ListenerStats struct {
 	Name     string
+	Addrs    []netip.AddrPort
 	Accepted uint64
 	Active   int64
 	Closed   [NumCauses]uint64 // by Cause
 	Hello    Histogram         // seconds from accept to complete hello
+}
+
+// AttemptStats count attempts to reach a backend; a connection may take several.
+type AttemptStats struct {
+	Started       uint64 // backends that were dialled
+	ConnectFailed uint64 // refused, unreachable, timed out
+	AnswerFailed  uint64 // connected, and hung up, alerted or silent before the first byte
 }
 
 // PoolStats are the counters of one pool and its backends.
@@ -39,6 +53,10 @@ type BackendStats struct {
 	BytesIn  uint64 // client to backend
 	BytesOut uint64 // backend to client
 	Up       bool
+	State    pool.State
+	Override pool.Override // what an operator has said; State follows from it
+	Weight   int           // in force
+	Backup   bool
 }
 
 // Histogram is a latency distribution in fixed buckets.
@@ -46,4 +64,53 @@ type Histogram struct {
 	Bounds []float64 // upper bounds in seconds, ascending, without +Inf
 	Counts []uint64  // per bucket, not cumulative; one more than Bounds
 	Sum    float64   // seconds
+}
+
+// Stats copies all counters.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
+	}
+	for _, w := range s.workers {
+		st.LogDropped += w.records.dropped.Load()
+		w.attempts.addTo(&st.Attempts)
+	}
+	now := s.world.Load()
+	for _, l := range now.listeners {
+		st.Listeners = append(st.Listeners, s.listenerStats(l))
+	}
+	for _, p := range now.order {
+		st.Pools = append(st.Pools, p.stats())
+	}
+	return st
+}
+
+// listenerStats adds up what the workers have counted for l.
+func (s *Server) listenerStats(l *listener) ListenerStats {
+	ls := ListenerStats{Name: l.name(), Addrs: l.addrs(), Active: l.active.Load()}
+	for i := range l.counters {
+		c := &l.counters[i]
+		ls.Accepted += c.accepted.Load()
+		for cause := range c.closed {
+			ls.Closed[cause] += c.closed[cause].Load()
+		}
+		c.hello.addTo(&ls.Hello)
+	}
+	return ls
+}
+
+func (p *livePool) stats() PoolStats {
+	ps := PoolStats{Name: p.Name(), Active: p.Active()}
+	p.dial.addTo(&ps.Dial)
+	for _, b := range p.Backends() {
+		bs := BackendStats{
+			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),
+			BytesIn: b.BytesIn.Load(), BytesOut: b.BytesOut.Load(),
+			Up: b.State().Usable(), State: b.State(), Override: b.Override(),
+		}
+		cfg := b.Config()
+		bs.Weight, bs.Backup = cfg.Weight, cfg.Backup
+		ps.Backends = append(ps.Backends, bs)
+	}
+	return ps
 }

@@ -28,12 +28,14 @@ type worker struct {
 	current  *session // the one being served, for Panicked
 	setups   []*setup // cleared, for the next sessions
 
-	counters []listenerCounters // by listener index
+	attempts attemptCounters
+	seen     seenNames
 	records  recordRing
 	lastID   uint64
 
 	stopping bool          // sockets are closed: when live is 0, idle is closed
 	idle     chan struct{} // closed by the loop
+	ended    chan struct{} // closed when the loop has ended
 	once     sync.Once
 }
 
@@ -49,20 +51,22 @@ func newWorker(s *Server, index int) (*worker, error) {
 		return nil, err
 	}
 	return &worker{
-		server:   s,
-		index:    index,
-		loop:     l,
-		bench:    relay.NewBench(s.pipes),
-		rand:     rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-		counters: make([]listenerCounters, len(s.listeners)),
-		lastID:   uint64(index) << 48,
-		idle:     make(chan struct{}),
+		server: s,
+		index:  index,
+		loop:   l,
+		bench:  relay.NewBench(s.pipes),
+		rand:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		lastID: uint64(index) << 48,
+		seen:   newSeenNames(),
+		idle:   make(chan struct{}),
+		ended:  make(chan struct{}),
 	}, nil
 }
 
 // run is the body of the worker's goroutine.
 func (w *worker) run() {
 	defer w.server.running.Done()
+	defer close(w.ended)
 	w.loop.Run(w)
 	w.bench.Close()
 }
@@ -233,7 +237,7 @@ func (w *worker) deadline(s *session, d int64) {
 }
 
 // open takes a free slot for a new session.
-func (w *worker) open(sock *socket, fd int) *session {
+func (w *worker) open(l *listener, fd int) *session {
 	if len(w.freeSlot) == 0 && !w.grow() {
 		return nil
 	}
@@ -242,7 +246,7 @@ func (w *worker) open(sock *socket, fd int) *session {
 	s := w.slot(slot)
 	w.lastID++
 	*s = session{
-		slot: slot, gen: s.gen, stage: stageHello, socket: sock,
+		slot: slot, gen: s.gen, stage: stageHello, listener: l,
 		clientFD: int32(fd), backendFD: -1, id: w.lastID, started: w.loop.Now(),
 	}
 	s.timer.Token = s.clientToken()
@@ -297,8 +301,8 @@ func (w *worker) finish(s *session, cause Cause, how closeHow) {
 // account counts and logs the end of s, once, and gives back the slot at its backend.
 func (w *worker) account(s *session, cause Cause) {
 	w.countBytes(s)
-	w.counters[s.socket.listener.index].closed[cause].Add(1)
-	if w.server.logConnections {
+	s.listener.counters[w.index].closed[cause].Add(1)
+	if w.server.logConnections.Load() {
 		w.records.put(w.record(s, cause))
 	}
 	w.leaveBackend(s)
@@ -329,7 +333,7 @@ func (w *worker) close(s *session) {
 	s.up.Release(w.bench)
 	s.down.Release(w.bench)
 	w.dropSetup(s)
-	s.socket.listener.active.Add(-1)
+	s.listener.active.Add(-1)
 	w.server.active.Add(-1)
 	gen, slot := (s.gen+1)&genMask, s.slot
 	*s = session{slot: slot, gen: gen}

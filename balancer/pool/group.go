@@ -23,22 +23,24 @@ type group struct {
 	table  []uint32 // maglev: indices into members, a prime number of them
 }
 
-// init makes g the part of all that is, or is not, backup.
-func (g *group) init(balance Balance, turn *atomic.Uint64, all []*Backend, backup bool) {
+// init makes g the part of all that is, or is not, backup. cfgs are what is to be in force for each of all.
+func (g *group) init(balance Balance, turn *atomic.Uint64, all []*Backend, cfgs []BackendConfig, backup bool) {
 	g.turn = turn
-	for _, b := range all {
-		if b.Config.Backup == backup && b.Config.Weight > 0 {
-			g.members = append(g.members, b)
+	var order []int // indices into all
+	for i := range all {
+		if cfgs[i].Backup == backup && cfgs[i].Weight > 0 {
+			order = append(order, i)
 		}
 	}
 	if balance == Maglev {
-		slices.SortStableFunc(g.members, func(a, b *Backend) int {
-			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Config.Weight, b.Config.Weight))
+		slices.SortStableFunc(order, func(a, b int) int {
+			return cmp.Or(cmp.Compare(all[a].Name, all[b].Name), cmp.Compare(cfgs[a].Weight, cfgs[b].Weight))
 		})
 	}
-	g.weights = make([]uint64, len(g.members))
-	for i, b := range g.members {
-		g.weights[i] = uint64(min(b.Config.Weight, maxWeight))
+	g.members, g.weights = make([]*Backend, len(order)), make([]uint64, len(order))
+	for i, at := range order {
+		g.members[i] = all[at]
+		g.weights[i] = uint64(min(cfgs[at].Weight, maxWeight))
 		g.total += g.weights[i]
 	}
 	switch balance {

@@ -35,19 +35,19 @@ const (
 // other backend can take the connection; backends of weight 0 never. The backend is nil exactly when there is a
 // refusal; otherwise the caller owes one Release. Pick keeps nothing of r.
 func (p *Pool) Pick(r *Request) (*Backend, Refusal) {
-	if !reserve(&p.active, limitOf(p.cfg.MaxConnections)) {
+	m := p.members.Load()
+	if !reserve(&p.shared.active, limitOf(p.cfg.MaxConnections)) {
 		return nil, PoolFull
 	}
-	m := p.members.Load()
-	b, why := m.primary.pick(&p.cfg, r)
+	b, why := m.primary.pick(p.cfg, r)
 	if b == nil && len(m.backup.members) > 0 {
 		whyPrimary := why
-		if b, why = m.backup.pick(&p.cfg, r); whyPrimary == BackendFull && b == nil {
+		if b, why = m.backup.pick(p.cfg, r); whyPrimary == BackendFull && b == nil {
 			why = BackendFull
 		}
 	}
 	if b == nil {
-		p.active.Add(-1)
+		p.shared.active.Add(-1)
 	}
 	return b, why
 }

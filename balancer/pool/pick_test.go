@@ -88,7 +88,7 @@ func world(random *rand.Rand, balance Balance) (*Pool, *Request) {
 	r := request(random.IntN(1000))
 	for _, b := range p.Backends() {
 		b.SetState(State(random.IntN(6)))
-		if limit := b.Config.MaxConnections; limit > 0 {
+		if limit := b.Config().MaxConnections; limit > 0 {
 			b.Active.Store(int64(random.IntN(limit + 1)))
 		}
 		if random.IntN(5) == 0 {
@@ -103,7 +103,7 @@ func able(p *Pool, r *Request) (list []*Backend, why Refusal) {
 	why = NoBackend
 	for _, backup := range []bool{false, true} {
 		for _, b := range p.Backends() {
-			c := b.Config
+			c := b.Config()
 			usable := b.State() == StateUp || b.State() == StateUnknown
 			if c.Backup != backup || c.Weight == 0 || !usable || slices.Contains(r.Tried, b) {
 				continue
@@ -188,8 +188,8 @@ func holdAndRelease(t *testing.T, p *Pool, first, rounds int) {
 			held = append(held, b)
 		}
 		for _, b := range p.Backends() {
-			if n := b.Active.Load(); n > int64(b.Config.MaxConnections) {
-				t.Errorf("%s has %d connections, its limit is %d", b.Name, n, b.Config.MaxConnections)
+			if n := b.Active.Load(); n > int64(b.Config().MaxConnections) {
+				t.Errorf("%s has %d connections, its limit is %d", b.Name, n, b.Config().MaxConnections)
 			}
 		}
 		if n := p.Active(); n > 7 {

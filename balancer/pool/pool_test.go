@@ -105,7 +105,7 @@ func TestMembers(t *testing.T) {
 	if !reserve(&leaves.Active, 1) {
 		t.Fatal("no slot on a new backend")
 	}
-	p.active.Add(1)
+	p.shared.active.Add(1)
 	check("those that left are told", set("10.1.0.2", "10.1.0.3"), "10.1.0.1:8443", "[2001:db8::1]:8443")
 	if p.Backends()[1] != stays || stays.Total.Load() != 7 || stays.State() != StateDown {
 		t.Errorf("the backend that stays did not keep its state: %+v", p.Backends()[1])
@@ -117,8 +117,8 @@ func TestMembers(t *testing.T) {
 	set()
 	leaves.Release()
 	set("10.1.0.4")
-	if len(p.left) != 0 {
-		t.Errorf("backends without connections are remembered: %v", p.left)
+	if len(p.shared.left) != 0 {
+		t.Errorf("backends without connections are remembered: %v", p.shared.left)
 	}
 	if got := p.Active(); got != 0 || leaves.Active.Load() != 0 {
 		t.Errorf("Active is %d in the pool and %d on the backend after the last release", got, leaves.Active.Load())
