@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 )
 
@@ -53,6 +54,31 @@ type Config struct {
 	Attempts         int           // >= 1; backends tried for one connection
 	Header           HeaderVersion
 	Source           netip.Addr // address to connect from; zero: the kernel chooses
+
+	Health       *Check        // nil: no active checks
+	Outlier      *Outlier      // nil: never ejected
+	SlowStart    time.Duration // until a backend that joins or comes back has its full share; 0: at once
+	PanicBelow   int           // percent of healthy backends below which all are used that are not drained; 0: never
+	QueueTimeout time.Duration // how long a connection waits for a slot when every backend is full; 0: not at all
+	QueueSize    int           // connections that may wait at once
+	AcmeFanout   bool          // an acme-tls/1 hello is offered to all backends in turn
+}
+
+// Outlier says when a backend that fails real connections is left out.
+type Outlier struct {
+	Failures   int           // in a row, >= 1
+	Eject      time.Duration // > 0; the first time, see Pool.Observe
+	MaxEjected int           // percent of the pool, rounded down, but not to none; 0: no backend is ejected
+}
+
+// Equal reports whether two configurations mean the same.
+func (c *Config) Equal(o *Config) bool {
+	if !c.Health.Equal(o.Health) { // certificate pools are not for reflect
+		return false
+	}
+	a, b := *c, *o
+	a.Health, b.Health = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // BackendConfig describes one backend entry of the file: an address, or a name that stands for several.

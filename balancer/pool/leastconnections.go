@@ -7,8 +7,8 @@ func (l load) less(m load) bool  { return l.connections*m.weight < m.connections
 func (l load) equal(m load) bool { return l.connections*m.weight == m.connections*l.weight }
 
 // loadOf is the load of member i with more connections than it has now.
-func (g *group) loadOf(i int, more int64) load {
-	return load{uint64(max(0, g.members[i].Active.Load()+more)), g.weights[i]}
+func (g *group) loadOf(i int, more, now int64) load {
+	return load{uint64(max(0, g.members[i].Active.Load()+more)), g.weightOf(i, now)}
 }
 
 // leastConnections claims a member with the least load it would have with this connection. Those that tie get it
@@ -33,7 +33,7 @@ func (g *group) least(r *Request) (least load, ties uint64) {
 		if !b.fits(r) {
 			continue
 		}
-		switch l := g.loadOf(i, 1); {
+		switch l := g.loadOf(i, 1, r.Now); {
 		case ties == 0 || l.less(least):
 			least, ties = l, 1
 		case l.equal(least):
@@ -47,7 +47,7 @@ func (g *group) least(r *Request) (least load, ties uint64) {
 // the last of fewer than expected, and nil when all have moved up.
 func (g *group) tied(least load, skip uint64, r *Request) (last *Backend) {
 	for i, b := range g.members {
-		if !b.fits(r) || least.less(g.loadOf(i, 1)) {
+		if !b.fits(r) || least.less(g.loadOf(i, 1, r.Now)) {
 			continue
 		}
 		if last = b; skip == 0 {

@@ -23,6 +23,10 @@ type shared struct {
 	active atomic.Int64     // connections that hold a slot of any backend, those that left included
 	turns  [2]atomic.Uint64 // where the rotations of primaries and backups stand
 
+	panicking atomic.Bool   // too few are healthy: all that are not drained are used
+	ejecting  atomic.Bool   // somebody decides whether to eject, or ends an ejection
+	ejections atomic.Uint64 // so far
+
 	mu       sync.Mutex
 	left     []*Backend         // mu; out of the pool but with connections, so that limits hold if they return
 	settings map[string]Setting // mu; by address, see Set
@@ -79,6 +83,9 @@ func (p *Pool) SetAddrs(entry int, addrs []netip.Addr) (removed []*Backend) {
 		return nil
 	}
 	all := slices.Concat(p.entries...)
+	if before == nil {
+		all = append(all, after...) // the first answer: they were there from the start, as it were
+	}
 	p.entries = slices.Clone(p.entries)
 	p.entries[entry] = after
 	return p.replace(all)
@@ -179,10 +186,16 @@ func (r reuse) take(host string, addr netip.AddrPort) *Backend {
 // replace makes the entries the members in force, and returns those of before that are none any more. The caller holds
 // mu.
 func (p *Pool) replace(before []*Backend) (removed []*Backend) {
-	stay := make(map[*Backend]bool)
+	stay, were := make(map[*Backend]bool), make(map[*Backend]bool, len(before))
+	for _, b := range before {
+		were[b] = true
+	}
 	for _, b := range slices.Concat(p.entries...) {
 		stay[b] = true
 		b.gone.Store(false)
+		if !were[b] {
+			b.ramp.Store(Clock())
+		}
 	}
 	for _, b := range before {
 		if !stay[b] {
@@ -210,8 +223,8 @@ func (p *Pool) publish(all []*Backend, cfgs []BackendConfig, states []Override) 
 // lay computes the choice among the members.
 func (p *Pool) lay(all []*Backend, cfgs []BackendConfig) {
 	m := &members{all: all}
-	m.primary.init(p.cfg.Balance, &p.shared.turns[0], all, cfgs, false)
-	m.backup.init(p.cfg.Balance, &p.shared.turns[1], all, cfgs, true)
+	m.primary.init(p.cfg, &p.shared.turns[0], all, cfgs, false)
+	m.backup.init(p.cfg, &p.shared.turns[1], all, cfgs, true)
 	p.members.Store(m)
 }
 
