@@ -66,7 +66,7 @@ func (w *worker) dial(s *session) {
 // pick chooses a backend and reserves a slot on it.
 func (w *worker) pick(s *session) (*pool.Backend, pool.Refusal) {
 	return s.pool.Pick(&pool.Request{
-		Client: s.client.Addr(), SNI: s.name.String(), Tried: s.setup.tried, Draw: w.rand.Uint64(),
+		Client: s.client.Addr(), SNI: s.name.String(), Tried: s.setup.tried, Draw: w.rand.Uint64(), Now: w.clock(),
 	})
 }
 
@@ -276,10 +276,14 @@ func (w *worker) answerEnded(s *session) {
 
 // alerted tries another backend; where there is none, the client gets this one's alert as it came.
 func (w *worker) alerted(s *session, alert []byte) {
+	var f peek.ServerFlight
+	peek.ParseServerFlight(alert, &f) // sound: classify has seen it
+	s.pool.handshakes.alert(&f)
 	if w.mayRetry(s) {
 		s.setup.tried = append(s.setup.tried, s.backend)
 		if next, _ := w.pick(s); next != nil {
 			s.backend.Failures.Add(1)
+			w.suspect(s, pool.OutcomeAlerted)
 			w.attempts.failed(CauseAnswerFail)
 			w.dropBackend(s)
 			w.connect(s, next)
@@ -297,6 +301,7 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 		s.backend.Failures.Add(1)
 	}
 	w.attempts.failed(cause)
+	w.observeFailure(s, cause)
 	w.dropBackend(s)
 	if !w.mayRetry(s) {
 		w.giveUp(s, cause)

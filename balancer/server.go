@@ -38,6 +38,7 @@ type Server struct {
 	workers  []*worker
 	pipes    *relay.PipeBudget
 	recorder *recorder
+	keeper   *keeper
 	resolver *resolve.Resolver
 	hosts    hosts
 
@@ -121,6 +122,8 @@ func (s *Server) start(lookup resolve.Lookup) {
 		lookup = resolve.System()
 	}
 	s.resolver = resolve.New(lookup, s.log)
+	s.keeper = newKeeper(s)
+	go s.keeper.run()
 	s.running.Add(len(s.workers))
 	for _, w := range s.workers {
 		go w.run()
@@ -192,6 +195,7 @@ func (s *Server) end() {
 	s.stopping.Store(true)
 	s.endLoops()
 	s.resolver.Close()
+	s.keeper.stop()
 	s.recorder.stop()
 }
 

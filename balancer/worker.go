@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-23b4a313/switchyard/balancer/loop"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
@@ -20,6 +21,7 @@ type worker struct {
 	loop   *loop.Loop
 	bench  *relay.Bench
 	rand   *rand.Rand
+	skew   int64 // from the loop's clock to that of package pool
 
 	sockets  []*socket
 	slabs    [][]session // sessions never move: a slab is made once and kept
@@ -55,6 +57,7 @@ func newWorker(s *Server, index int) (*worker, error) {
 		index:  index,
 		loop:   l,
 		bench:  relay.NewBench(s.pipes),
+		skew:   pool.ClockAt(l.Base()),
 		rand:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		lastID: uint64(index) << 48,
 		seen:   newSeenNames(),
