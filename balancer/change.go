@@ -153,7 +153,7 @@ func (p *Prepared) Commit() error {
 			p.server.drainLeaving(l.cfg, l.backends)
 		}
 		p.server.forget(p.after.configs())
-		p.server.keeper.wakeUp()
+		p.server.keeper.membersMoved()
 		if len(p.sites.opened)+len(p.sites.closed) > 0 {
 			p.server.retell(p.after)
 		}

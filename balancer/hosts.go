@@ -86,7 +86,7 @@ func (s *Server) answered(name string, h *host, addrs []netip.Addr) {
 	for _, p := range s.world.Load().order {
 		s.tell(p, name)
 	}
-	s.keeper.wakeUp()
+	s.keeper.membersMoved()
 }
 
 // tell gives p the addresses of a name, if it has backends of that name. The caller holds hosts.mu.

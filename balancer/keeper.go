@@ -9,10 +9,12 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 )
 
-// keeper watches over all pools, in one goroutine: it ends ejections, decides on panic mode, and writes a line when a
-// backend's state has changed.
+// keeper watches over all pools, in one goroutine: it has their members checked, ends ejections, decides on panic mode,
+// and writes a line when a backend's state has changed.
 type keeper struct {
 	server  *Server
+	checks  *checks       // the goroutine's
+	moved   atomic.Bool   // pools or members have changed
 	pending atomic.Bool   // a wake-up is on its way
 	wake    chan struct{} // has room for one
 	quit    chan struct{}
@@ -20,7 +22,15 @@ type keeper struct {
 }
 
 func newKeeper(s *Server) *keeper {
-	return &keeper{server: s, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	k := &keeper{server: s, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	k.checks = newChecks(s.log, k.wakeUp)
+	return k
+}
+
+// membersMoved is wakeUp after pools, their members or their settings have changed.
+func (k *keeper) membersMoved() {
+	k.moved.Store(true)
+	k.wakeUp()
 }
 
 // wakeUp has all pools reviewed soon. Any goroutine may call it, a loop's too: it never waits.
@@ -51,15 +61,20 @@ func (k *keeper) run() {
 	}
 }
 
-// stop ends run.
+// stop ends run, and the checks.
 func (k *keeper) stop() {
 	close(k.quit)
 	<-k.done
+	k.checks.close()
 }
 
 // review looks at every pool, and returns when to look again; 0: when somebody asks.
 func (k *keeper) review() (next int64) {
-	for _, p := range k.server.world.Load().order {
+	pools := k.server.world.Load().order
+	if k.moved.Swap(false) {
+		k.checks.follow(pools)
+	}
+	for _, p := range pools {
 		r := p.Review(pool.Clock())
 		for _, c := range r.Changes {
 			k.logChange(p.Name(), &c)

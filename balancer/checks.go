@@ -1,0 +1,91 @@
+package balancer
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+
+	"github.com/seed-23b4a313/switchyard/balancer/health"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+)
+
+// checks has the members of all pools checked that ask for it, and puts what is found in force.
+type checks struct {
+	checker *health.Checker
+	found   func() // a state has changed
+	watches map[*pool.Backend]*watch
+}
+
+// watch is one backend that is checked.
+type watch struct {
+	check  *pool.Check
+	source netip.Addr
+	stop   func() // nothing is heard of the checks after it
+}
+
+func newChecks(log *slog.Logger, found func()) *checks {
+	quiet := slog.New(errorsOnly{log.Handler()}) // changes of state are told by pool, with everything else that changes one
+	return &checks{checker: health.New(quiet), found: found, watches: map[*pool.Backend]*watch{}}
+}
+
+// errorsOnly is a handler that wants nothing below level error.
+type errorsOnly struct{ slog.Handler }
+
+func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
+}
+
+// follow makes the checks those that the members of pools ask for. A backend whose check stays goes on with it, whatever
+// else is reloaded; one that gets another check keeps its state until that has come to one.
+func (c *checks) follow(pools []*livePool) {
+	wanted := make(map[*pool.Backend]bool, len(c.watches))
+	for _, p := range pools {
+		cfg := p.Config()
+		for _, b := range p.Backends() {
+			if cfg.Health == nil {
+				continue
+			}
+			wanted[b] = true
+			w := c.watches[b]
+			if w != nil && w.source == cfg.Source && w.check.Equal(cfg.Health) {
+				continue
+			}
+			if w != nil {
+				w.stop()
+			}
+			c.watches[b] = c.begin(b, cfg)
+		}
+	}
+	for b, w := range c.watches {
+		if !wanted[b] {
+			w.stop()
+			delete(c.watches, b)
+			b.Checked(nil)
+		}
+	}
+}
+
+func (c *checks) begin(b *pool.Backend, cfg *pool.Config) *watch {
+	return &watch{cfg.Health, cfg.Source, c.checker.Watch(b.Addr, cfg.Health, cfg.Source, func(r health.Report) {
+		if b.Checked(reportFor(b, &r)) {
+			c.found()
+		}
+	})}
+}
+
+// reportFor is what the pool is told of r. As long as a check has come to no state, the one before stays.
+func reportFor(b *pool.Backend, r *health.Report) *pool.Report {
+	out := &pool.Report{State: r.State, Error: r.Error, Last: r.Last, Latency: r.Latency}
+	if r.State == pool.StateUnknown {
+		if before := b.Report(); before != nil {
+			out.State = before.State
+		}
+	}
+	if r.Certificate != nil {
+		out.NotAfter, out.Names = r.Certificate.NotAfter, r.Certificate.Names
+	}
+	return out
+}
+
+// close ends all checks.
+func (c *checks) close() { c.checker.Close() }
