@@ -53,13 +53,27 @@ func (w *worker) destination(s *session) netip.AddrPort {
 // dial chooses a backend that was not tried yet and starts to connect. Without one, the session ends with the
 // cause of the last failure.
 func (w *worker) dial(s *session) {
+	w.bound(s)
+	mayWait := s.pool.Config().QueueTimeout > 0
+	if mayWait && s.pool.queue.waiting.Load() > 0 { // others were here before
+		w.enqueue(s)
+		return
+	}
+	b, refusal := w.pick(s)
+	switch {
+	case b != nil:
+		w.connect(s, b)
+	case mayWait && refusal != pool.NoBackend:
+		w.enqueue(s)
+	default:
+		w.giveUp(s, refusalCause(refusal))
+	}
+}
+
+// bound begins the time that all attempts have together.
+func (w *worker) bound(s *session) {
 	if t := int64(s.pool.Config().SetupTimeout); t > 0 {
 		s.setup.giveUp = w.loop.Now() + t
-	}
-	if b, refusal := w.pick(s); b != nil {
-		w.connect(s, b)
-	} else {
-		w.giveUp(s, refusalCause(refusal))
 	}
 }
 

@@ -19,6 +19,7 @@ type stage uint8
 const (
 	stageFree      stage = iota // the slot is unused
 	stageHello                  // waiting for the PROXY header and the hello
+	stageQueued                 // waiting for a slot of a pool that is full
 	stageDialing                // connecting to a backend
 	stageAnswering              // the hello is sent, the backend's first byte is not here
 	stageRelaying               // bytes go both ways, unseen
@@ -92,10 +93,13 @@ type setup struct {
 	out      []byte // what a backend is sent: PROXY header, hello, what followed it
 	outOwn   []byte // borrowed for out where a PROXY header is prepended
 	sent     int    // of out, to the present backend
-	dialed   int64
-	giveUp   int64 // when the last attempt ends, whichever it is; 0: no bound but the attempts' own
+	dialed   int64  // when the present attempt began, or the waiting for a slot
+	giveUp   int64  // when the last attempt ends, whichever it is; 0: no bound but the attempts' own
 	tried    []*pool.Backend
 	suspects []suspect         // of those, the ones whose refusal may be the hello's fault
+	lane     *lane             // while it is queued, as the following
+	ahead    *session          // who came before it for the same route
+	behind   *session          // who came after it
 	answer   [alertRecord]byte // the first bytes back while they may be an alert
 	held     int               // bytes in answer
 }

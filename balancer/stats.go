@@ -46,6 +46,8 @@ type PoolStats struct {
 	Handshakes HandshakeStats
 	Panic      bool // too few backends are healthy: all that are not drained are used
 	Ejections  uint64
+	Waiting    int64     // connections that wait for a slot now
+	Waited     Histogram // seconds that those waited that got one
 }
 
 // BackendStats are the counters of one backend.
@@ -113,6 +115,8 @@ func (s *Server) listenerStats(l *listener) ListenerStats {
 func (p *livePool) stats() PoolStats {
 	ps := PoolStats{Name: p.Name(), Active: p.Active(), Handshakes: p.handshakes.stats(), Panic: p.Panicking(), Ejections: p.Pool.Ejections()}
 	p.dial.addTo(&ps.Dial)
+	ps.Waiting = p.queue.waiting.Load()
+	p.queue.waited.addTo(&ps.Waited)
 	for _, b := range p.Backends() {
 		bs := BackendStats{
 			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),

@@ -25,13 +25,14 @@ type livePool struct {
 	*pool.Pool
 	dial       *histogram
 	handshakes *handshakes
+	queue      *queue
 }
 
 // next is the pool as cfg has it, in place of p, which may be nil.
-func (p *livePool) next(cfg pool.Config, addrs func(*pool.BackendConfig) []netip.Addr) *livePool {
+func (p *livePool) next(cfg pool.Config, loops int, addrs func(*pool.BackendConfig) []netip.Addr) *livePool {
 	switch {
 	case p == nil:
-		n := &livePool{Pool: pool.New(cfg), dial: &histogram{}, handshakes: &handshakes{}}
+		n := &livePool{Pool: pool.New(cfg), dial: &histogram{}, handshakes: &handshakes{}, queue: newQueue(loops)}
 		for i := range cfg.Backends {
 			if cfg.Backends[i].Host != "" {
 				n.SetAddrs(i, addrs(&cfg.Backends[i]))
@@ -41,7 +42,7 @@ func (p *livePool) next(cfg pool.Config, addrs func(*pool.BackendConfig) []netip
 	case p.Config().Equal(&cfg):
 		return p
 	}
-	return &livePool{Pool: p.Next(cfg, addrs), dial: p.dial, handshakes: p.handshakes}
+	return &livePool{Pool: p.Next(cfg, addrs), dial: p.dial, handshakes: p.handshakes, queue: p.queue}
 }
 
 // configs are the pools as configured, in file order.
