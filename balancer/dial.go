@@ -296,8 +296,10 @@ func (w *worker) alerted(s *session, alert []byte) {
 	if w.mayRetry(s) {
 		s.setup.tried = append(s.setup.tried, s.backend)
 		if next, _ := w.pick(s); next != nil {
-			s.backend.Failures.Add(1)
-			w.suspect(s, pool.OutcomeAlerted)
+			if !s.setup.isACME() { // who has not asked for the certificate answers so, and is sound
+				s.backend.Failures.Add(1)
+				w.suspect(s, pool.OutcomeAlerted)
+			}
 			w.attempts.failed(CauseAnswerFail)
 			w.dropBackend(s)
 			w.connect(s, next)
@@ -334,13 +336,29 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 func (w *worker) mayRetry(s *session) bool {
 	st := s.setup
 	switch {
-	case s.attempts >= uint8(s.pool.Config().Attempts):
+	case int(s.attempts) >= s.mostAttempts():
 		return false
 	case st.hello.EarlyData && st.sent > 0:
 		return false
 	}
 	return st.giveUp == 0 || w.loop.Now() < st.giveUp
 }
+
+// mostFanout bounds the backends that one acme-tls/1 hello is offered to: a stranger can send it.
+const mostFanout = 255
+
+// mostAttempts is how many backends may be tried for s. The one of a pool that has asked for a certificate by
+// TLS-ALPN-01 (RFC 8737) is the only one that can answer the authority: acme_fanout has all of them asked.
+func (s *session) mostAttempts() int {
+	cfg := s.pool.Config()
+	if cfg.AcmeFanout && s.setup.isACME() {
+		return mostFanout
+	}
+	return cfg.Attempts
+}
+
+// isACME reports whether the hello offers acme-tls/1, as only an authority's validation does.
+func (st *setup) isACME() bool { return st.hello.ALPN.Contains("acme-tls/1") }
 
 // dropBackend closes the connection to a backend that failed before its first byte.
 func (w *worker) dropBackend(s *session) {
