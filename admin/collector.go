@@ -3,10 +3,13 @@ package admin
 import (
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 // collector turns one copy of the counters into metrics at each scrape, so that the data plane knows of no metric
@@ -36,6 +39,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	stats := src.Stats()
 	s.process(&stats, src.Ready())
+	if cfg := c.state.control(); cfg != nil {
+		s.config(cfg)
+	}
 	for i := range stats.Listeners {
 		s.listener(&stats.Listeners[i])
 	}
@@ -51,14 +57,32 @@ type scrape struct {
 }
 
 func (s *scrape) process(st *balancer.Stats, ready bool) {
-	started := float64(st.Started.UnixMicro()) / 1e6
 	s.add(metricLimit, float64(st.Limit))
 	s.add(metricReady, zeroOrOne(ready))
 	s.add(metricLogDropped, float64(st.LogDropped))
 	s.add(metricPanics, float64(st.Panics))
-	s.add(metricStart, started)
-	s.add(metricConfigLoaded, started) // a configuration is loaded once in the life of a process
+	s.add(metricStart, epochSeconds(st.Started))
 }
+
+// config also sends the results that have not occurred yet.
+func (s *scrape) config(st *control.Status) {
+	s.add(metricConfigLoaded, epochSeconds(st.Loaded))
+	s.add(metricConfigSuccessful, zeroOrOne(st.LastReload.OK))
+	for _, result := range reloadResults {
+		s.add(metricConfigReloads, float64(st.Reloads[result]), result)
+	}
+	s.add(metricConfigRevision, float64(st.Revision))
+	s.add(metricConfigOverlay, float64(len(st.Overlay)))
+	s.add(metricConfigRollbacks, float64(st.Reloads[rolledBack]))
+}
+
+// rolledBack is the word of control for what a guard has taken back, and reloadResults are all that it has for how a
+// reload ends.
+const rolledBack = "rolled_back"
+
+var reloadResults = [...]string{"applied", "unchanged", "refused", rolledBack}
+
+func epochSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // listener also sends the causes that have not occurred yet: rate() sees the first occurrence only in a series that was
 // there before it.
@@ -75,6 +99,7 @@ func (s *scrape) pool(p *balancer.PoolStats) {
 	s.addHistogram(metricDial, p.Dial, p.Name)
 	for _, b := range mergeBackends(p.Backends) {
 		s.add(metricBackendUp, zeroOrOne(b.Up), p.Name, b.Address)
+		s.add(metricBackendOverridden, zeroOrOne(b.Override != pool.OverrideNone), p.Name, b.Address)
 		s.add(metricBackendActive, float64(b.Active), p.Name, b.Address)
 		s.add(metricBackendTotal, float64(b.Total), p.Name, b.Address)
 		s.add(metricBackendFailures, float64(b.Failures), p.Name, b.Address)
@@ -103,6 +128,7 @@ func mergeBackends(all []balancer.BackendStats) []balancer.BackendStats {
 		sum.BytesIn += b.BytesIn
 		sum.BytesOut += b.BytesOut
 		sum.Up = sum.Up || b.Up
+		sum.Override = max(sum.Override, b.Override)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ func registry(t *testing.T, src Source) *prometheus.Registry {
 	st := &state{version: "v1.2.3"}
 	if src != nil {
 		st.source.Store(&src)
+		st.verbs.Store(&api{control: changed()})
 	}
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(newCollector(st))
@@ -76,6 +77,10 @@ switchyard_backend_dial_duration_seconds_count{pool="web"} 15
 # TYPE switchyard_backend_failures_total counter
 switchyard_backend_failures_total{backend="10.0.0.1:443",pool="web"} 0
 switchyard_backend_failures_total{backend="[2001:db8::1]:443",pool="web"} 7
+# HELP switchyard_backend_overridden 1 if an operator has taken the backend out at run time (drain or maint), 0 if not
+# TYPE switchyard_backend_overridden gauge
+switchyard_backend_overridden{backend="10.0.0.1:443",pool="web"} 0
+switchyard_backend_overridden{backend="[2001:db8::1]:443",pool="web"} 1
 # HELP switchyard_backend_up 1 if the backend takes connections, 0 if it is down
 # TYPE switchyard_backend_up gauge
 switchyard_backend_up{backend="10.0.0.1:443",pool="web"} 1
@@ -88,9 +93,27 @@ switchyard_client_hello_duration_seconds_bucket{listener="public",le="0.1"} 960
 switchyard_client_hello_duration_seconds_bucket{listener="public",le="+Inf"} 963
 switchyard_client_hello_duration_seconds_sum{listener="public"} 2.5
 switchyard_client_hello_duration_seconds_count{listener="public"} 963
-# HELP switchyard_config_last_reload_success_timestamp_seconds When the configuration in force was loaded, in seconds since the epoch
+# HELP switchyard_config_guard_rollbacks_total Guarded changes that were taken back because more connections failed after them
+# TYPE switchyard_config_guard_rollbacks_total counter
+switchyard_config_guard_rollbacks_total 1
+# HELP switchyard_config_last_reload_success_timestamp_seconds When the configuration in force came into force, in seconds since the epoch
 # TYPE switchyard_config_last_reload_success_timestamp_seconds gauge
-switchyard_config_last_reload_success_timestamp_seconds 1.7935344005e+09
+switchyard_config_last_reload_success_timestamp_seconds 1.7936082e+09
+# HELP switchyard_config_last_reload_successful 1 if the last attempt to load the file went well, 0 if the file was refused and what was in force before still is
+# TYPE switchyard_config_last_reload_successful gauge
+switchyard_config_last_reload_successful 0
+# HELP switchyard_config_overlay_entries Changes made at run time that lie on top of the file
+# TYPE switchyard_config_overlay_entries gauge
+switchyard_config_overlay_entries 1
+# HELP switchyard_config_reloads_total Attempts to load the file since the start, by result: applied, unchanged, refused or rolled_back
+# TYPE switchyard_config_reloads_total counter
+switchyard_config_reloads_total{result="applied"} 3
+switchyard_config_reloads_total{result="refused"} 1
+switchyard_config_reloads_total{result="rolled_back"} 1
+switchyard_config_reloads_total{result="unchanged"} 0
+# HELP switchyard_config_revision The revision in force: it grows by one with each change of routes, pools or listeners
+# TYPE switchyard_config_revision gauge
+switchyard_config_revision 12
 # HELP switchyard_connection_limit Connections the process takes at once, from the configuration or derived from its descriptors and memory
 # TYPE switchyard_connection_limit gauge
 switchyard_connection_limit 9900
@@ -162,7 +185,7 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 	if a, b := count(quiet), count(loud); a != b {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
-	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 1, 6, 7
+	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 1, 7, 15
 	if got, want := count(loud), perListener+perPool+2*perBackend+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
 	}
@@ -298,9 +321,14 @@ func statusExample() string {
 	var src Source = busy()
 	st := &state{version: "v1.2.3"}
 	st.source.Store(&src)
+	st.verbs.Store(&api{control: changed()})
 	s := st.status()
 	s.UptimeSeconds = 86400
-	writeStatus(&b, s)
+	text, err := marshal(s)
+	if err != nil {
+		return err.Error()
+	}
+	b.Write(text)
 	return "\n```json\n" + b.String() + "```\n\n"
 }
 

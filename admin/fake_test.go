@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +33,7 @@ func (f *fakeSource) Ready() bool           { return !f.draining.Load() }
 // busy is a balancer with something in every counter.
 func busy() *fakeSource {
 	l := balancer.ListenerStats{
-		Name: "public", Accepted: 1000, Active: 40,
+		Name: "public", Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:443")}, Accepted: 1000, Active: 40,
 		Hello: balancer.Histogram{Bounds: []float64{0.001, 0.01, 0.1}, Counts: []uint64{900, 60, 0, 3}, Sum: 2.5},
 	}
 	l.Closed[balancer.CauseOK] = 950
@@ -40,12 +44,45 @@ func busy() *fakeSource {
 			Name: "web", Active: 40,
 			Dial: balancer.Histogram{Bounds: []float64{0.001, 0.01}, Counts: []uint64{10, 5, 0}, Sum: 0.03},
 			Backends: []balancer.BackendStats{
-				{Address: "10.0.0.1:443", Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30, Up: true},
-				{Address: "[2001:db8::1]:443", Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000},
+				{Address: "10.0.0.1:443", Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30, Up: true, Weight: 1},
+				{Address: "[2001:db8::1]:443", Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000,
+					State: pool.StateDrain, Override: pool.OverrideDrain, Weight: 3, Backup: true},
 			},
 		}},
+		Attempts:    balancer.AttemptStats{Started: 970, ConnectFailed: 4, AnswerFailed: 3},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
+	}}
+}
+
+// fakeControl is a control plane that has something to say and does nothing.
+type fakeControl struct {
+	Control
+	status control.Status
+}
+
+func (f *fakeControl) Status() control.Status { return f.status }
+
+// changed is a control plane whose file was refused once, with a change made at run time.
+func changed() *fakeControl {
+	loaded := time.Date(2026, 11, 2, 8, 30, 0, 0, time.UTC)
+	return &fakeControl{status: control.Status{
+		File: "/etc/switchyard/switchyard.yaml", Revision: 12, Digest: strings.Repeat("5e", 32), Loaded: loaded, Origin: "watch",
+		FileDiffers: true,
+		LastReload:  control.LastReload{At: loaded.Add(time.Hour), Error: "switchyard.yaml:7:11: there is no pool \"wbe\"\n    pool: wbe\n          ^\nhint: did you mean \"web\"?"},
+		Overlay: []control.OverlayEntry{
+			{Kind: "backend", Name: "web/[2001:db8::1]:443", Change: "drain, weight 3", At: loaded, OnReload: "keep", Origin: "POST /v1/transaction"},
+		},
+		Guard: &control.GuardStatus{
+			Revision: 11, Previous: 10, State: control.GuardRolledBack, Ends: loaded.Add(-time.Minute), Reason: "no_route 12 of 80 connections, before 0 of 1400",
+			Before: control.Rates{Connections: 1400}, After: control.Rates{NoRoute: 0.15, Connections: 80},
+		},
+		Revisions: []control.Revision{
+			{Number: 10, At: loaded.Add(-time.Hour), Origin: "start", Digest: strings.Repeat("5e", 32), Summary: "started"},
+			{Number: 12, At: loaded, Origin: "watch", Digest: strings.Repeat("5e", 32), Summary: "1 route changed", Current: true},
+		},
+		StateFile: "/var/lib/switchyard/state.json",
+		Reloads:   map[string]uint64{"applied": 3, "refused": 1, "rolled_back": 1},
 	}}
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"sync"
@@ -11,14 +12,14 @@ import (
 // that may be open at once. It answers at once in both cases; nobody waits for a place.
 type gate struct {
 	net.Listener
-	allow   func(net.Conn) error // nil: everybody
-	places  chan struct{}
-	log     *slog.Logger
-	refused atomic.Uint64
+	identify func(net.Conn) (uid uint32, err error) // nil: everybody may come in, and nobody knows who they are
+	places   chan struct{}
+	log      *slog.Logger
+	refused  atomic.Uint64
 }
 
-func newGate(l net.Listener, allow func(net.Conn) error, log *slog.Logger) *gate {
-	return &gate{Listener: l, allow: allow, places: make(chan struct{}, maxConnections), log: log}
+func newGate(l net.Listener, identify func(net.Conn) (uint32, error), log *slog.Logger) *gate {
+	return &gate{Listener: l, identify: identify, places: make(chan struct{}, maxConnections), log: log}
 }
 
 // Accept returns the next connection that may come in.
@@ -28,21 +29,24 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if reason := g.refuse(c); reason != "" {
+		visitor := &guest{Conn: c, leave: sync.OnceFunc(func() { <-g.places })}
+		if reason := g.refuse(visitor); reason != "" {
 			c.Close()
 			g.report(reason)
 			continue
 		}
-		return &guest{Conn: c, leave: sync.OnceFunc(func() { <-g.places })}, nil
+		return visitor, nil
 	}
 }
 
 // refuse takes a place for c and returns "", or says why not.
-func (g *gate) refuse(c net.Conn) string {
-	if g.allow != nil {
-		if err := g.allow(c); err != nil {
+func (g *gate) refuse(c *guest) string {
+	if g.identify != nil {
+		uid, err := g.identify(c.Conn)
+		if err != nil {
 			return err.Error()
 		}
+		c.uid = &uid
 	}
 	select {
 	case g.places <- struct{}{}:
@@ -70,6 +74,7 @@ func powerOfTen(n uint64) bool {
 // guest gives its place back when it is closed.
 type guest struct {
 	net.Conn
+	uid   *uint32 // of the user at the other end; nil: not asked
 	leave func()
 }
 
@@ -77,4 +82,22 @@ func (c *guest) Close() error {
 	err := c.Conn.Close()
 	c.leave()
 	return err
+}
+
+type userKey struct{}
+
+// withUser gives requests that come over c the user at its other end. It is http.Server's ConnContext.
+func withUser(ctx context.Context, c net.Conn) context.Context {
+	if g, ok := c.(*guest); ok && g.uid != nil {
+		return context.WithValue(ctx, userKey{}, *g.uid)
+	}
+	return ctx
+}
+
+// userOf is the user who asks, or -1 where the kernel was not asked.
+func userOf(ctx context.Context) int64 {
+	if uid, ok := ctx.Value(userKey{}).(uint32); ok {
+		return int64(uid)
+	}
+	return -1
 }

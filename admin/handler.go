@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,43 +12,8 @@ import (
 
 // newHandlers returns what is served on TCP and on the unix socket.
 func newHandlers(st *state, log *slog.Logger) (tcp, unix http.Handler) {
-	public := paths{
-		"/":        http.HandlerFunc(st.servePage),
-		"/metrics": metricsHandler(st, log),
-		"/healthz": http.HandlerFunc(serveHealth),
-		"/readyz":  http.HandlerFunc(st.serveReady),
-	}
-	private := paths{"/v1/status": http.HandlerFunc(st.serveStatus)}
-	for path, h := range public {
-		private[path] = h
-	}
-	return public, private
-}
-
-// paths answers GET and HEAD of exactly the paths in it. Unlike http.ServeMux it cleans no path and redirects nowhere.
-type paths map[string]http.Handler
-
-func (p paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("Cache-Control", "no-store")
-	h, ok := p[r.URL.Path]
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		head.Set("Allow", "GET, HEAD")
-		serveError(w, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
-	case !ok:
-		serveError(w, http.StatusNotFound, "no such path")
-	default:
-		h.ServeHTTP(w, r)
-	}
-}
-
-// serveError answers {"error": "…"}. The text is ours: nothing of the request is in it.
-func serveError(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": text}) // the client is gone: nobody to tell
+	public := pages(st, log)
+	return public, append(public, verbs(st, log)...)
 }
 
 // serveHealth says that the process is alive, which it is if it can say so.

@@ -30,7 +30,14 @@ func TestPathsAndMethods(t *testing.T) {
 		{"DELETE", "DELETE", "/v1/status", 405, 405},
 		{"OPTIONS", "OPTIONS", "/", 405, 405},
 		{"TRACE", "TRACE", "/", 405, 405},
-		{"POST to an unknown path", "POST", "/v1/reload", 405, 405},
+		{"POST to a path that the socket alone has", "POST", "/v1/reload", 405, 503},
+		{"POST to an unknown path", "POST", "/v1/relaod", 405, 404},
+		{"GET of what is only written", "GET", "/v1/transaction", 404, 405},
+		{"a verb while nothing is served yet", "GET", "/v1/routes", 404, 503},
+		{"path with a value that is empty", "GET", "/v1/routes/", 404, 404},
+		{"path with a slash inside its value", "GET", "/v1/routes/a%2Fb", 404, 503},
+		{"path with an escaped word", "GET", "/v1/r%6futes", 404, 503},
+		{"path that goes on", "GET", "/v1/routes/a/b", 404, 404},
 		{"a method that is none", "get", "/", 405, 405},
 	}
 	for _, c := range cases {
@@ -58,8 +65,27 @@ func checkError(t *testing.T, res *http.Response, body string) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Error == "" {
 		t.Errorf("%d comes with %q, want a JSON error", res.StatusCode, body)
 	}
-	if allow := res.Header.Get("Allow"); (allow == "GET, HEAD") != (res.StatusCode == 405) {
+	if allow := res.Header.Get("Allow"); (allow != "") != (res.StatusCode == 405) {
 		t.Errorf("%d comes with Allow %q", res.StatusCode, allow)
+	}
+}
+
+func TestAllowNamesTheMethodsOfThePath(t *testing.T) {
+	s := newServer(t, busy())
+	for _, c := range []struct{ name, method, path, tcp, unix string }{
+		{"a page", "POST", "/metrics", "GET, HEAD", "GET, HEAD"},
+		{"one that is read and written", "POST", "/v1/routes/a", "GET, HEAD", "DELETE, GET, HEAD, PUT"},
+		{"one that is written only", "PUT", "/v1/reload", "GET, HEAD", "POST"},
+		{"no path, and a method that nothing has", "TRACE", "/nowhere", "GET, HEAD", "DELETE, GET, HEAD, POST, PUT"},
+	} {
+		for where, h := range map[string]struct {
+			http.Handler
+			want string
+		}{"tcp": {s.tcp, c.tcp}, "unix": {s.unix, c.unix}} {
+			if res, _ := ask(h, c.method, c.path); res.Header.Get("Allow") != h.want {
+				t.Errorf("%s: %s: %s %s: Allow is %q, want %q", c.name, where, c.method, c.path, res.Header.Get("Allow"), h.want)
+			}
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	metricHello
 	metricDial
 	metricBackendUp
+	metricBackendOverridden
 	metricBackendActive
 	metricBackendTotal
 	metricBackendFailures
@@ -43,6 +44,11 @@ const (
 	metricBuild
 	metricStart
 	metricConfigLoaded
+	metricConfigSuccessful
+	metricConfigReloads
+	metricConfigRevision
+	metricConfigOverlay
+	metricConfigRollbacks
 	numMetrics
 )
 
@@ -65,7 +71,10 @@ var metricTable = [numMetrics]metric{
 		"Should be the network's round trip. Steps at 1 s and 3 s are lost SYNs: a full accept queue or a firewall."},
 	metricBackendUp: {"backend_up", gauge, []string{"pool", "backend"},
 		"1 if the backend takes connections, 0 if it is down",
-		"Alert when a pool's sum falls below what its load needs; look at the backend."},
+		"Alert when a pool's sum falls below what its load needs; look at the backend, and at backend_overridden."},
+	metricBackendOverridden: {"backend_overridden", gauge, []string{"pool", "backend"},
+		"1 if an operator has taken the backend out at run time (drain or maint), 0 if not",
+		"1 for longer than the work on it takes: somebody has forgotten `switchyard ready`."},
 	metricBackendActive: {"backend_connections_active", gauge, []string{"pool", "backend"},
 		"Connections to the backend that are open now",
 		"Uneven values are expected with weights and maglev; otherwise a backend answers more slowly than its neighbours."},
@@ -97,8 +106,23 @@ var metricTable = [numMetrics]metric{
 		"When the balancer started, in seconds since the epoch",
 		"A change that nobody made is a crash and a restart."},
 	metricConfigLoaded: {"config_last_reload_success_timestamp_seconds", gauge, nil,
-		"When the configuration in force was loaded, in seconds since the epoch",
+		"When the configuration in force came into force, in seconds since the epoch",
 		"Older than the file: the file is not in force."},
+	metricConfigSuccessful: {"config_last_reload_successful", gauge, nil,
+		"1 if the last attempt to load the file went well, 0 if the file was refused and what was in force before still is",
+		"0: `switchyard status` has the reason, `switchyard check` all mistakes. A restart would fail on this file."},
+	metricConfigReloads: {"config_reloads_total", counter, []string{"result"},
+		"Attempts to load the file since the start, by result: applied, unchanged, refused or rolled_back",
+		"A steady rate of applied means that something writes the file again and again."},
+	metricConfigRevision: {"config_revision", gauge, nil,
+		"The revision in force: it grows by one with each change of routes, pools or listeners",
+		"Machines with the same files and another number of changes differ here; compare digests in /v1/status."},
+	metricConfigOverlay: {"config_overlay_entries", gauge, nil,
+		"Changes made at run time that lie on top of the file",
+		"Above 0 for long: put the change into the file, or take it back with `switchyard reload --drop-overlay`."},
+	metricConfigRollbacks: {"config_guard_rollbacks_total", counter, nil,
+		"Guarded changes that were taken back because more connections failed after them",
+		"The last change was bad: the log and `switchyard status` say which rate rose."},
 }
 
 // describe makes the descriptors of all metrics.

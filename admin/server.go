@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
-// Bounds on what one client of the admin server can hold. A request is one line and a few headers, and an answer a few
-// hundred kilobytes at the most, so all of them are generous.
+// Bounds on what one client of the admin server can hold. A request for a page is one line and a few headers, and its
+// answer a few hundred kilobytes at the most, so all of them are generous. Verbs that carry a body or take their time
+// have longer ones, see verb.
 const (
 	readTimeout    = 5 * time.Second  // for the whole request
 	writeTimeout   = 30 * time.Second // from the end of the header to the end of the answer
@@ -59,6 +61,7 @@ type Server struct {
 type state struct {
 	version string
 	source  atomic.Pointer[Source] // nil while starting
+	verbs   atomic.Pointer[api]    // nil while starting
 }
 
 // load returns the source, or nil while there is none.
@@ -67,6 +70,19 @@ func (s *state) load() Source {
 		return *p
 	}
 	return nil
+}
+
+// api returns what verbs work on, or nil while there is none.
+func (s *state) api() *api { return s.verbs.Load() }
+
+// control returns the status of the control plane, or nil while there is none.
+func (s *state) control() *control.Status {
+	a := s.api()
+	if a == nil {
+		return nil
+	}
+	st := a.control.Status()
+	return &st
 }
 
 // New returns a Server that listens nowhere yet. It must be closed.
@@ -86,6 +102,13 @@ func (s *Server) SetSource(src Source) {
 	if src != nil {
 		s.state.source.Store(&src)
 	}
+}
+
+// SetControl gives the unix sockets what the verbs of the API ask and tell, and shows b as SetSource does. Until then
+// they are answered 503.
+func (s *Server) SetControl(b Balancer, c Control) {
+	s.state.verbs.Store(&api{balancer: b, control: c})
+	s.SetSource(b)
 }
 
 // ListenTCP binds addr, which is "host:port", and serves there until Close.
@@ -149,6 +172,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) serve(l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler:                      h,
+		ConnContext:                  withUser,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,

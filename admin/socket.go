@@ -85,13 +85,13 @@ func (s *socket) Close() error {
 	return err
 }
 
-// ownUser lets in root and the user of this process.
-func ownUser(c net.Conn) error {
+// ownUser lets in root and the user of this process, and says which of them it is.
+func ownUser(c net.Conn) (uint32, error) {
 	uid, err := peerUID(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return mayAsk(uid, uint32(os.Geteuid()))
+	return uid, mayAsk(uid, uint32(os.Geteuid()))
 }
 
 func mayAsk(uid, own uint32) error {

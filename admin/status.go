@@ -1,13 +1,13 @@
 package admin
 
 import (
-	"encoding/json"
-	"io"
 	"math"
-	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 // Status is what GET /v1/status answers, as JSON. Fields may be added to it; those that are there stay.
@@ -22,15 +22,22 @@ type Status struct {
 	Panics        uint64           `json:"panics"`
 	Listeners     []ListenerStatus `json:"listeners"` // never null, nor is any list below
 	Pools         []PoolStatus     `json:"pools"`
+	// Attempts are connections to backends that were begun; the other two of them failed, before and after the backend
+	// had accepted.
+	Attempts        uint64          `json:"attempts"`
+	ConnectFailures uint64          `json:"connect_failures"`
+	AnswerFailures  uint64          `json:"answer_failures"`
+	Config          *control.Status `json:"config,omitempty"` // absent while starting
 }
 
 // ListenerStatus is one listener since the start.
 type ListenerStatus struct {
-	Name     string            `json:"name"`
-	Accepted uint64            `json:"accepted"`
-	Active   int64             `json:"active"`
-	Closed   map[string]uint64 `json:"closed"` // by cause, those that occurred
-	Hello    Latency           `json:"hello"`  // from accept to a complete ClientHello
+	Name      string            `json:"name"`
+	Addresses []netip.AddrPort  `json:"addresses"` // that it is bound to
+	Accepted  uint64            `json:"accepted"`
+	Active    int64             `json:"active"`
+	Closed    map[string]uint64 `json:"closed"` // by cause, those that occurred
+	Hello     Latency           `json:"hello"`  // from accept to a complete ClientHello
 }
 
 // PoolStatus is one pool since the start.
@@ -44,7 +51,11 @@ type PoolStatus struct {
 // BackendStatus is one backend since the start.
 type BackendStatus struct {
 	Address  string `json:"address"`
-	Up       bool   `json:"up"`
+	Up       bool   `json:"up"`               // it may get new connections
+	State    string `json:"state"`            // up, down, ejected, drain, maint or unknown, which counts as up
+	Reason   string `json:"reason,omitempty"` // who has set State, where that is not up or unknown: override, health or outlier
+	Weight   int    `json:"weight"`           // in force: that of the file, or of an operator
+	Backup   bool   `json:"backup,omitempty"`
 	Active   int64  `json:"active"`
 	Total    uint64 `json:"total"`
 	Failures uint64 `json:"failures"`
@@ -72,6 +83,8 @@ func (s *state) status() Status {
 	out.Started, out.UptimeSeconds = st.Started, time.Since(st.Started).Seconds()
 	out.Active, out.Limit = st.Connections, st.Limit
 	out.LogDropped, out.Panics = st.LogDropped, st.Panics
+	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
+	out.Config = s.control()
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))
 	}
@@ -88,18 +101,34 @@ func listenerStatus(l *balancer.ListenerStats) ListenerStatus {
 			closed[c.String()] = n
 		}
 	}
-	return ListenerStatus{Name: l.Name, Accepted: l.Accepted, Active: l.Active, Closed: closed, Hello: latency(&l.Hello)}
+	return ListenerStatus{
+		Name: l.Name, Addresses: notNil(l.Addrs), Accepted: l.Accepted, Active: l.Active, Closed: closed, Hello: latency(&l.Hello),
+	}
 }
 
 func poolStatus(p *balancer.PoolStats) PoolStatus {
 	out := PoolStatus{Name: p.Name, Active: p.Active, Dial: latency(&p.Dial), Backends: []BackendStatus{}}
 	for _, b := range p.Backends {
 		out.Backends = append(out.Backends, BackendStatus{
-			Address: b.Address, Up: b.Up, Active: b.Active, Total: b.Total, Failures: b.Failures,
+			Address: b.Address, Up: b.Up, State: b.State.String(), Reason: reasonOf(&b), Weight: b.Weight, Backup: b.Backup,
+			Active: b.Active, Total: b.Total, Failures: b.Failures,
 			BytesIn: b.BytesIn, BytesOut: b.BytesOut,
 		})
 	}
 	return out
+}
+
+// reasonOf says who has set the state of b, where that keeps connections away.
+func reasonOf(b *balancer.BackendStats) string {
+	switch {
+	case b.Override != pool.OverrideNone:
+		return "override"
+	case b.State == pool.StateDown:
+		return "health"
+	case b.State == pool.StateEjected:
+		return "outlier"
+	}
+	return ""
 }
 
 func latency(h *balancer.Histogram) Latency {
@@ -133,15 +162,4 @@ func quantile(h *balancer.Histogram, n uint64, q float64) float64 {
 		lower = h.Bounds[i]
 	}
 	return lower
-}
-
-func (s *state) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	writeStatus(w, s.status())
-}
-
-func writeStatus(w io.Writer, s Status) {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(s) // the client is gone: nobody to tell
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 
 func TestStatusIsTheCountersInWords(t *testing.T) {
 	s := newServer(t, busy())
+	ctl := changed()
+	s.state.verbs.Store(&api{control: ctl})
 	res, body := ask(s.unix, "GET", "/v1/status")
 	if got := res.Header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("content type is %q", got)
@@ -27,22 +30,23 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 		Version: "v1.2.3", State: "ready", Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
 		Active: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Listeners: []ListenerStatus{{
-			Name: "public", Accepted: 1000, Active: 40, Closed: map[string]uint64{"ok": 950, "bad_hello": 10},
+			Name: "public", Addresses: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:443")}, Accepted: 1000, Active: 40, Closed: map[string]uint64{"ok": 950, "bad_hello": 10},
 			Hello: Latency{Count: 963, Mean: 2.5 / 963, Median: 0.001 * 481.5 / 900, P99: 0.001 + 0.009*(963*0.99-900)/60},
 		}},
 		Pools: []PoolStatus{{
 			Name: "web", Active: 40, Dial: Latency{Count: 15, Mean: 0.002, Median: 0.00075, P99: 0.001 + 0.009*(14.85-10)/5},
 			Backends: []BackendStatus{
-				{Address: "10.0.0.1:443", Up: true, Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30},
-				{Address: "[2001:db8::1]:443", Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000},
+				{Address: "10.0.0.1:443", Up: true, State: "unknown", Weight: 1, Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30},
+				{Address: "[2001:db8::1]:443", State: "drain", Reason: "override", Weight: 3, Backup: true, Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000},
 			},
 		}},
+		Attempts: 970, ConnectFailures: 4, AnswerFailures: 3, Config: &ctl.status,
 	}
 	if got.UptimeSeconds == 0 {
 		t.Error("uptime is zero")
 	}
 	got.UptimeSeconds = 0
-	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 5.1e-7)); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 5.1e-7), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("/v1/status (-want +got):\n%s", diff)
 	}
 }
@@ -83,10 +87,12 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestPageShowsWhatMatters(t *testing.T) {
-	res, body := ask(newServer(t, busy()).tcp, "GET", "/")
+	s := newServer(t, busy())
+	s.state.verbs.Store(&api{control: changed()})
+	res, body := ask(s.tcp, "GET", "/")
 	for _, want := range []string{
 		"version v1.2.3", "Listener public", "Pool web", "<td>bad_hello</td><td>10</td>", "[2001:db8::1]:443",
-		">down<", ">up<", "5 MiB", "3 GiB", "1 of 2 backends up", "40 connections of 9900 (0 %)", "1 panics",
+		">drain<", ">unknown<", "revision 12, in force since 2026-11-02 08:30:00 UTC", ", 1 changed at run time", "the last reload was refused", "5 MiB", "3 GiB", "1 of 2 backends up", "40 connections of 9900 (0 %)", "1 panics",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, body)

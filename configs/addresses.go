@@ -10,7 +10,7 @@ import (
 type bound struct {
 	addr netip.AddrPort // the zero Addr: both families
 	what string         // "listener \"public\""
-	at   file.At
+	at   file.At        // no place where it is taken from the running process
 }
 
 // ports are all addresses that this process accepts on, by port.
@@ -27,11 +27,21 @@ func (c *checker) addresses(f *file.File) {
 		}
 	}
 	c.bind(all, bound{f.Admin.Listen.V, "admin.listen", f.Admin.Listen.At})
-	for i := range f.Pools {
-		for _, b := range f.Pools[i].Backends {
-			c.loop(&f.Pools[i], b.Address, all)
+	c.loops(f.Pools, all)
+}
+
+// portsOf are the addresses that the running process accepts on.
+func portsOf(r Running) ports {
+	all := ports{}
+	for _, l := range r.Listeners() {
+		for _, a := range l.Bind {
+			all[a.Port()] = append(all[a.Port()], bound{addr: a, what: "listener \"" + l.Name + "\""})
 		}
 	}
+	if a := r.AdminListen(); a.IsValid() {
+		all[a.Port()] = append(all[a.Port()], bound{addr: a, what: "admin.listen"})
+	}
+	return all
 }
 
 // bind adds an address, unless it is taken.
@@ -42,7 +52,7 @@ func (c *checker) bind(all ports, b bound) {
 	}
 	for _, other := range all[port] {
 		if same(b.addr.Addr(), other.addr.Addr()) {
-			c.errorf(b.at, "", "%s: the address is taken by %s on line %d", b.what, other.what, other.at.Line)
+			c.errorf(b.at, "", "%s: the address is taken by %s on %s", b.what, other.what, c.line(other.at, b.at))
 			return
 		}
 	}
@@ -60,6 +70,15 @@ func same(a, b netip.Addr) bool {
 
 // everything reports whether a listener on a gets connections to all addresses of a family.
 func everything(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
+
+// loops refuses backends that are this process itself.
+func (c *checker) loops(pools []file.Pool, all ports) {
+	for i := range pools {
+		for _, b := range pools[i].Backends {
+			c.loop(&pools[i], b.Address, all)
+		}
+	}
+}
 
 // loop refuses a backend that is one of our own addresses. Of a listener on all addresses only the loopback ones are known
 // to be ours here: the file must mean the same on every machine.

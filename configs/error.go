@@ -20,17 +20,23 @@ type Error struct {
 	Msg    string // what is wrong
 	Source string // the line as it can be shown on a terminal, cut around Col where it is long
 	Hint   string // what may have been meant; "" if nothing is known
+	// Detail is what led to the mistake, in lines without a last line feed, where one line is not enough: the
+	// explanation of a decision that a test did not expect. "" for most.
+	Detail string
 
 	caret int // column in Source, from 1
 }
 
-// Error returns the whole message: place, what is wrong, the line, a caret below it, and the hint. It does not end in
-// a line feed.
+// Error returns the whole message: place, what is wrong, the line, a caret below it, the detail, and the hint. It does
+// not end in a line feed.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: %s", e.File, e.Line, e.Col, e.Msg)
 	if strings.TrimSpace(e.Source) != "" {
 		fmt.Fprintf(&b, "\n%s\n%s^", e.Source, indent(e.Source, e.caret-1))
+	}
+	if e.Detail != "" {
+		b.WriteString("\n" + e.Detail)
 	}
 	if e.Hint != "" {
 		b.WriteString("\nhint: " + e.Hint)
@@ -74,27 +80,45 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// illustrate puts mistakes in file order, each with its line. Aliases can bring one about twice; once is enough.
-func illustrate(name string, data []byte, mistakes []file.Mistake) Errors {
-	if len(mistakes) == 0 {
-		return nil
-	}
+// illustrate puts mistakes in the order of the texts, each with its line. Aliases can bring one about twice; once is
+// enough.
+func illustrate(texts []text, mistakes []file.Mistake) Errors {
 	slices.SortStableFunc(mistakes, func(a, b file.Mistake) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
-	lines := bytes.Split(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\n"))
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		lines = nil // UTF-16: there are no lines to show
-	}
 	var all Errors
+	v := viewer{texts: texts}
 	for _, m := range slices.Compact(mistakes) {
-		e := &Error{File: name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
-		if e.Line <= len(lines) {
-			e.Source, e.caret = excerpt(lines[e.Line-1], e.Col)
-		}
-		all = append(all, e)
+		all = append(all, v.show(m))
 	}
 	return all
+}
+
+// viewer shows places of texts. It is quick where one text is asked for again and again.
+type viewer struct {
+	texts []text
+	lines [][]byte // of the text that was asked for last; nil: none was
+	of    int32
+}
+
+// show returns the mistake with the line that it is about.
+func (v *viewer) show(m file.Mistake) *Error {
+	if v.lines == nil || v.of != m.Text {
+		v.lines, v.of = v.texts[m.Text].lines(), m.Text
+	}
+	e := &Error{File: v.texts[m.Text].name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
+	if e.Line <= len(v.lines) {
+		e.Source, e.caret = excerpt(v.lines[e.Line-1], e.Col)
+	}
+	return e
+}
+
+// lines returns the lines of a text; none of UTF-16, which has none to show.
+func (t *text) lines() [][]byte {
+	if bytes.HasPrefix(t.data, []byte("\xff\xfe")) || bytes.HasPrefix(t.data, []byte("\xfe\xff")) {
+		return [][]byte{}
+	}
+	return bytes.Split(bytes.TrimPrefix(t.data, []byte("\ufeff")), []byte("\n"))
 }
 
 // excerpt returns a line as it can be shown, and the column in it that shows col. What could steer a terminal is
@@ -104,12 +128,7 @@ func excerpt(line []byte, col int) (string, int) {
 	if most := utf8.UTFMax * (col + whole); len(line) > most {
 		line = line[:most] // not shown in any case
 	}
-	runes := []rune(strings.TrimRight(string(line), "\r"))
-	for i, r := range runes {
-		if r != '\t' && !unicode.IsPrint(r) {
-			runes[i] = unicode.ReplacementChar
-		}
-	}
+	runes := []rune(harmless(strings.TrimRight(string(line), "\r")))
 	if len(runes) <= whole {
 		return string(runes), col
 	}
@@ -121,4 +140,14 @@ func excerpt(line []byte, col int) (string, int) {
 		col -= start - 1
 	}
 	return string(runes), col
+}
+
+// harmless replaces what could steer a terminal; tabs stay.
+func harmless(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, line)
 }

@@ -47,6 +47,10 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 		{"databases-by-sni", "databases", "db-420.shard.example.net", "", "10.1.2.3", "alert"},
 		{"databases-by-sni", "databases", "sessions.db.example.net", "", stranger, "alert"},
 		{"databases-by-sni", "databases", "", "", "10.1.2.3", "alert"},
+
+		{"route-tests", "public", "www.example.com", "", stranger, "web"},
+		{"route-tests", "public", "intranet.example.com", "", office, "intranet"},
+		{"route-tests", "public", "intranet.example.com", "", stranger, "reset"},
 	} {
 		if tables[c.file] == nil {
 			tables[c.file] = example(t, c.file)

@@ -43,7 +43,7 @@ func (c *checker) action(key string, a *file.Action, n *names) route.Action {
 		c.errorf(a, "remove one of them", "%s has both pool and reject", key)
 	case a.Pool.IsSet():
 		return route.Action{Targets: []route.Target{{Pool: a.Pool.V, Weight: 1}}}
-	case !a.Has("pool") && !a.Has("reject"):
+	case !a.Has("pool") && !a.Has("reject") && a.Sound():
 		c.errorf(a, "for example {reject: alert}", "%s needs one of pool and reject", key)
 	}
 	return route.Action{Reject: reject(a.Reject.V)}

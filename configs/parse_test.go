@@ -59,6 +59,8 @@ func TestASmallFileIsFilledWithDefaults(t *testing.T) {
 			}},
 			Drain: balancer.Drain{Max: 30 * time.Second},
 		},
+		Reload: Reload{Watch: true},
+		File:   "small.yaml", Dir: ".",
 	}
 	if d := cmp.Diff(want, got, loaded, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("Parse (-want +got):\n%s", d)

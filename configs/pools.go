@@ -51,11 +51,11 @@ type BackendTLS struct {
 	ALPN        []string         // empty: the one agreed with the client
 }
 
-func (c *checker) pools(f *file.File) ([]pool.Config, map[string]Features) {
-	all := make([]pool.Config, len(f.Pools))
+func (c *checker) pools(pools []file.Pool) ([]pool.Config, map[string]Features) {
+	all := make([]pool.Config, len(pools))
 	features := map[string]Features{}
-	for i := range f.Pools {
-		p := &f.Pools[i]
+	for i := range pools {
+		p := &pools[i]
 		all[i] = c.onePool(p)
 		if x := c.features(p); x != (Features{}) {
 			features[p.Name.V] = x
@@ -114,8 +114,8 @@ func (c *checker) oneBackend(p *file.Pool, b *file.Backend, seen map[string]file
 	}
 	text := targetText(b.Address)
 	if first, ok := seen[text]; ok {
-		c.errorf(b.Address, "give one of them a larger weight instead", "pool %q: a second backend %s; the first is on line %d",
-			p.Name.V, text, first.Line)
+		c.errorf(b.Address, "give one of them a larger weight instead", "pool %q: a second backend %s; the first is on %s",
+			p.Name.V, text, c.line(first, b.Address.At))
 		return
 	}
 	seen[text] = b.Address.At

@@ -1,18 +1,15 @@
 package configs
 
 import (
-	"fmt"
-
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
-func (c *checker) routes(f *file.File, n *names) []route.Route {
-	all := make([]route.Route, len(f.Routes))
-	for i := range f.Routes {
-		all[i] = c.oneRoute(i, &f.Routes[i], n)
+func (c *checker) routes(routes []file.Route, n *names) []route.Route {
+	all := make([]route.Route, len(routes))
+	for i := range routes {
+		all[i] = c.oneRoute(i, &routes[i], n)
 	}
-	c.conflicts(f, all)
 	return all
 }
 
@@ -49,8 +46,8 @@ func (c *checker) routeAction(r *file.Route, n *names) route.Action {
 	switch {
 	case len(said) > 1:
 		c.errorf(r, "remove all but one", "route %q has both %s and %s", r.Name.V, said[0], said[1])
-	case len(said) == 0:
-		c.errorf(r, "for example `pool: "+n.example+"`", "route %q needs one of pool, split and reject", r.Name.V)
+	case len(said) == 0 && r.Sound():
+		c.errorf(r, "for example `pool: "+n.examplePool()+"`", "route %q needs one of pool, split and reject", r.Name.V)
 	case r.Has("pool"):
 		return route.Action{Targets: []route.Target{{Pool: r.Pool.V, Weight: 1}}}
 	case r.Has("split"):
@@ -77,43 +74,6 @@ func (c *checker) split(r *file.Route, n *names) (a route.Action) {
 		c.errorf(r.Split[0], "give one pool a weight", "route %q: every weight of the split is 0", r.Name.V)
 	}
 	return a
-}
-
-// conflicts asks the table itself what is wrong with the hosts, and with routes beside each other. What is wrong with
-// other keys was said before, with the place of the value.
-func (c *checker) conflicts(f *file.File, routes []route.Route) {
-	sound := len(c.mistakes) == 0
-	set := &route.Set{Routes: routes}
-	for i := range f.Listeners {
-		set.Listeners = append(set.Listeners, route.Listener{Name: f.Listeners[i].Name.V})
-	}
-	for i := range f.Pools {
-		set.Pools = append(set.Pools, f.Pools[i].Name.V)
-	}
-	for _, x := range route.Check(set) {
-		if x.Route < 0 || !sound && x.Host < 0 {
-			continue
-		}
-		r := &f.Routes[x.Route]
-		if x.Host < 0 {
-			c.errorf(r, "", "%s", x.Msg)
-		} else if h := r.Hosts[x.Host]; h.IsSet() {
-			c.errorf(h, conflictHint(f, &x), "%s", x.Msg)
-		}
-	}
-}
-
-// conflictHint says where the other route is.
-func conflictHint(f *file.File, x *route.Conflict) string {
-	if x.Other < 0 || x.Other == x.Route {
-		return ""
-	}
-	other := &f.Routes[x.Other]
-	at := other.Place()
-	if x.OtherHost >= 0 && x.OtherHost < len(other.Hosts) {
-		at = other.Hosts[x.OtherHost].At
-	}
-	return fmt.Sprintf("the other one is on line %d", at.Line)
 }
 
 func protocols(list []file.Protocol) []string {

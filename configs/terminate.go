@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -8,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
@@ -19,6 +22,36 @@ type Terminate struct {
 	Certificates []tls.Certificate // to choose from by server name; Leaf is set
 	ALPN         []string          // the preferred first; empty: none
 	MinVersion   uint16            // tls.VersionTLS12 or tls.VersionTLS13
+}
+
+// Equal reports whether other is a *Terminate that means the same: the same certificates with the same keys, in the same
+// order, however often they were read.
+func (t *Terminate) Equal(other any) bool {
+	o, ok := other.(*Terminate)
+	if !ok || t == nil || o == nil {
+		return ok && t == o
+	}
+	return t.MinVersion == o.MinVersion && slices.Equal(t.ALPN, o.ALPN) &&
+		slices.EqualFunc(t.Certificates, o.Certificates, func(a, b tls.Certificate) bool { return samePair(&a, &b) })
+}
+
+// Equal reports whether other is a *BackendTLS that means the same, however often its files were read.
+func (t *BackendTLS) Equal(other any) bool {
+	o, ok := other.(*BackendTLS)
+	if !ok || t == nil || o == nil {
+		return ok && t == o
+	}
+	return t.SNI == o.SNI && t.Verify == o.Verify && slices.Equal(t.ALPN, o.ALPN) &&
+		(t.CA == nil) == (o.CA == nil) && (t.CA == nil || t.CA.Equal(o.CA)) && samePair(t.Certificate, o.Certificate)
+}
+
+// samePair reports whether two certificates, or none, are the same, with their chains and their keys.
+func samePair(a, b *tls.Certificate) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	key, ok := a.PrivateKey.(interface{ Equal(crypto.PrivateKey) bool })
+	return ok && key.Equal(b.PrivateKey) && slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
 }
 
 func (c *checker) terminate(t *file.Terminate) *Terminate {

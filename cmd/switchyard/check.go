@@ -1,39 +1,117 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-23b4a313/switchyard/admin"
+	"github.com/seed-23b4a313/switchyard/configs"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 func newCheck() *cobra.Command {
 	var config configFlag
+	var against againstRunning
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration file",
 		Long: `Read FILE as run would, with the certificates and keys it names, and print every
 mistake in it to standard error, in file order, each as file:line:column with the line,
-a caret, and where possible what may have been meant. What is allowed and yet probably
-not meant is a warning in the same form. Nothing is bound or connected to.
+a caret, and where possible what may have been meant. The tests in it are run, and one
+that fails is a mistake. What is allowed and yet probably not meant is a warning in the
+same form. Nothing is bound or connected to.
 
-Exit status: 0 the file is good, 3 it is not, 1 it could not be read.`,
+With --against-running the running balancer is asked as well: what taking this file would
+change, by name, with the changes made at run time on top of it, and which live connections
+and names seen lately would go to another pool. Nothing is changed.
+
+Exit status: 0 the file is good, 3 it is not, 1 it could not be read, or nobody answered.`,
 		Example: `  switchyard check switchyard.yaml
-  switchyard check -c /etc/switchyard/switchyard.yaml && systemctl restart switchyard`,
+  switchyard check -c new.yaml --against-running --socket /run/switchyard/admin.sock`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := against.sensible(cmd); err != nil {
+				return err
+			}
 			path, cfg, err := config.load(args)
 			if err != nil {
 				return err
 			}
-			for _, warning := range cfg.Warnings {
-				said := *warning
-				said.Msg = "warning: " + said.Msg
-				fmt.Fprintln(cmd.ErrOrStderr(), said.Error())
+			warn(cmd.ErrOrStderr(), cfg.Warnings)
+			if against.yes {
+				return against.ask(cmd, path, cfg)
 			}
-			b := &cfg.Balancer
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", path, count(len(b.Routes), "route"), count(len(b.Pools), "pool"))
+			fmt.Fprintln(cmd.OutOrStdout(), soundFile(path, cfg))
 			return nil
 		},
 	}
 	config.add(cmd)
+	against.add(cmd)
 	return cmd
+}
+
+// warn prints warnings in the form that mistakes have.
+func warn(w io.Writer, warnings []*configs.Error) {
+	for _, warning := range warnings {
+		said := *warning
+		said.Msg = "warning: " + said.Msg
+		fmt.Fprintln(w, said.Error())
+	}
+}
+
+// soundFile says what is in a file that is good.
+func soundFile(path string, cfg *configs.Config) string {
+	b := &cfg.Balancer
+	return fmt.Sprintf("%s: ok, %s, %s", path, count(len(b.Routes), "route"), count(len(b.Pools), "pool"))
+}
+
+// againstRunning is the comparison of a file with what runs.
+type againstRunning struct {
+	yes    bool
+	socket socketFlag
+	out    outputFlag
+}
+
+func (a *againstRunning) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.yes, "against-running", false, "ask the running balancer what would change")
+	a.socket.addPath(cmd)
+	a.out.add(cmd)
+}
+
+// sensible refuses flags that mean nothing without --against-running.
+func (a *againstRunning) sensible(cmd *cobra.Command) error {
+	for _, name := range []string{"socket", "output"} {
+		if cmd.Flags().Changed(name) && !a.yes {
+			return usageError("add it, or leave this out", "--%s is for --against-running", name)
+		}
+	}
+	_, err := a.out.json()
+	return err
+}
+
+// ask sends the file to the running balancer, and prints what it says.
+func (a *againstRunning) ask(cmd *cobra.Command, path string, cfg *configs.Config) error {
+	if a.socket.path == "" && cfg.Admin.Socket == "" {
+		return withHint(errors.New(path+" names no admin.socket"), "say where the balancer answers: --socket PATH")
+	}
+	a.socket.config = path
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	call := admin.Call{Method: "POST", Path: admin.Path("check"), Query: url.Values{"name": {path}, "dir": {dir}}, Body: text}
+	return ask(cmd, &a.socket, &a.out, call, func(w io.Writer, r *control.Result) {
+		r.Warnings = nil // those of the file were told already
+		fmt.Fprintln(w, soundFile(path, cfg))
+		printResult(w, cmd.ErrOrStderr(), r)
+	})
 }

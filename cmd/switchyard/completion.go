@@ -21,7 +21,8 @@ func newCompletion() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print a completion script for a shell",
 		Long: `Print a script that makes bash, fish, powershell or zsh complete the commands and flags
-of switchyard, and names out of the configuration file.`,
+of switchyard, names out of the configuration file, and those of routes, pools and backends
+out of the running balancer.`,
 		Example: `  switchyard completion bash > /etc/bash_completion.d/switchyard
   switchyard completion zsh > "${fpath[1]}/_switchyard"
   switchyard completion fish > ~/.config/fish/completions/switchyard.fish`,

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/cmd/switchyard/internal/demo"
-	"github.com/seed-23b4a313/switchyard/configs"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 // demoHosts are the services of the demo; demoUnknown is a name that none of them has.
@@ -119,11 +119,11 @@ func (y *yard) start(listen netip.AddrPort, log *slog.Logger) (err error) {
 	if err = y.writeFiles(listen); err != nil {
 		return err
 	}
-	cfg, err := configs.Load(y.configPath())
+	manager, err := control.Load(control.Options{Path: y.configPath(), Log: log})
 	if err != nil {
 		return err
 	}
-	if y.service, err = startService(cfg, log); err != nil {
+	if y.service, err = startService(&managed{Manager: manager, path: y.configPath(), log: log}); err != nil {
 		return err
 	}
 	y.addr = y.service.balancer.Addrs("demo")[0]

@@ -1,9 +1,11 @@
 // Switchyard is a layer-4 load balancer for TLS: it reads the ClientHello of a connection without decrypting it,
 // chooses a pool by the server name in it, and carries the bytes to a backend as they are.
 //
-//	file ── configs.Load ──┬── check    every mistake, or that there is none
-//	                       ├── explain  one decision of the routing table, with its reasons
-//	                       └── run      balancer.New ── admin.New ── signals ── Shutdown
+//	file ─┬ configs.Load ──┬── check    every mistake, or that there is none
+//	      │                └── explain  one decision of the routing table, with its reasons
+//	      └ control.Load ───── run      balancer.New ── Manager.Start ── admin.New ── signals ── Shutdown
+//	                                                                        ▲
+//	socket ─ admin.Client ──── status, reload, rollback, routes, pools, connections, drain, ready, top
 //	bytes ─ peek.Parser ────── peek     what a hello says
 //	        demo               backends of its own ── run's own path ── handshakes through it
 //	        bench              package bench

@@ -44,7 +44,7 @@ func TestRealStartFailsWithStatusAndHint(t *testing.T) {
 			[]string{"bind 192.0.2.1:0: cannot assign requested address", "switchyard: hint: this machine does not have that address"}},
 		{"the file has a mistake", strings.Replace(minimal("127.0.0.1:0"), "hosts", "host", 1), exitConfig,
 			[]string{`switchyard.yaml:6:17: unknown key "host"`, `hint: did you mean "hosts"?`}},
-		{"the file is not YAML", "listeners: [", exitConfig, []string{"switchyard.yaml:2:1: not YAML"}},
+		{"the file is not YAML", "listeners: [", exitConfig, []string{"switchyard.yaml:1:12: not YAML"}},
 		{"the file is empty", "", exitConfig, []string{"switchyard.yaml:1:1: "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,7 +23,10 @@ Exit status: 0 done, 1 failed, 2 bad usage, 3 bad configuration.`,
   switchyard demo
 
   # the same with a file of one's own
-  switchyard check switchyard.yaml && switchyard run switchyard.yaml`,
+  switchyard check switchyard.yaml && switchyard run switchyard.yaml
+
+  # a change of it, watched for half a minute and taken back if more connections fail
+  switchyard reload --dry-run && switchyard reload --guard 30s`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -33,6 +36,7 @@ Exit status: 0 done, 1 failed, 2 bad usage, 3 bad configuration.`,
 	root.SetFlagErrorFunc(flagError)
 	needsSubcommand(root)
 	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newBench(), newVersion(), newCompletion(), newMan())
+	root.AddCommand(newStatus(), newReload(), newRollback(), newRoutes(), newPools(), newConnections(), newDrain(), newReady(), newTop())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/configs"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
 func newRun() *cobra.Command {
@@ -21,6 +22,9 @@ func newRun() *cobra.Command {
 		Long: `Load FILE, listen, and balance until told to stop. The log goes to standard error; its
 first lines say what is listened on and how many connections the process can take.
 
+SIGHUP, or a change of FILE (unless it says reload: {watch: false}): the file is checked
+and taken as reload does it; one with a mistake changes nothing and is logged.
+
 SIGTERM or SIGINT: /readyz turns to 503, the listeners close, connections end by
 themselves for as long as drain.max says, and what is left is closed. The exit status
 is 0. A second signal closes everything at once.
@@ -29,17 +33,20 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 		Example: `  switchyard run switchyard.yaml
   switchyard run -c /etc/switchyard/switchyard.yaml 2>>/var/log/switchyard.log`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, cfg, err := config.load(args)
+			path, err := config.file(args)
 			if err != nil {
 				return err
+			}
+			manager, err := manage(path, cmd.ErrOrStderr())
+			if err != nil {
+				return config.explainLoad(args, err)
 			}
 			signals, release := catchSignals()
 			defer release()
-			s, err := startService(cfg, newLog(cmd.ErrOrStderr(), &cfg.Log))
+			s, err := startService(manager)
 			if err != nil {
 				return err
 			}
-			s.announce(path, cfg)
 			s.runUntil(signals, release)
 			return nil
 		},
@@ -58,9 +65,21 @@ func catchSignals() (signals <-chan os.Signal, release func()) {
 	return c, func() { signal.Stop(c) }
 }
 
+// manage loads the file at path, with a log to w as it asks for, whose level follows it from then on.
+func manage(path string, w io.Writer) (*managed, error) {
+	level := new(slog.LevelVar)
+	m := &managed{path: path}
+	var err error
+	m.Manager, err = control.Load(control.Options{Path: path, Level: level, NewLog: func(cfg *configs.Log) *slog.Logger {
+		m.log = newLog(w, cfg, level)
+		return m.log
+	}})
+	return m, err
+}
+
 // newLog makes the log that cfg asks for.
-func newLog(w io.Writer, cfg *configs.Log) *slog.Logger {
-	opt := &slog.HandlerOptions{Level: cfg.Level}
+func newLog(w io.Writer, cfg *configs.Log, level slog.Leveler) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "text" {
 		return slog.New(slog.NewTextHandler(w, opt))
 	}

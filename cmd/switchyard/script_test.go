@@ -150,11 +150,11 @@ func (p *process) complain(what string) error {
 	return fmt.Errorf("%s; its output:\n%s", what, strings.Join(p.lines, "\n"))
 }
 
-// sendSignal NAME TERM|INT|HUP sends a signal to the program.
+// sendSignal NAME TERM|INT|HUP|KILL sends a signal to the program.
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 2 || signals[args[1]] == 0 {
-		ts.Fatalf("usage: sendsig NAME TERM|INT|HUP")
+		ts.Fatalf("usage: sendsig NAME TERM|INT|HUP|KILL")
 	}
 	ts.Check(daemonOf(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }

@@ -12,28 +12,40 @@ import (
 	"github.com/seed-23b4a313/switchyard/admin"
 	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/configs"
+	"github.com/seed-23b4a313/switchyard/control"
 )
 
-// service is a running balancer with the pages that show it.
-type service struct {
-	balancer *balancer.Server
-	admin    *admin.Server
-	log      *slog.Logger
+// managed is a file under control, with the log it asks for.
+type managed struct {
+	*control.Manager
+	path string // of the file
+	log  *slog.Logger
 }
 
-// startService starts what cfg describes. The admin pages come first, so that whoever watches them sees "starting"
-// and not a refused connection. After an error nothing is left open.
-func startService(cfg *configs.Config, log *slog.Logger) (*service, error) {
-	s := &service{log: log, admin: admin.New(admin.Options{Version: version(), Log: log})}
+// service is a running balancer with what changes it and the pages that show it.
+type service struct {
+	*managed
+	balancer *balancer.Server
+	admin    *admin.Server
+}
+
+// startService starts what m describes, and takes m over, whatever happens. The admin pages come first, so that whoever
+// watches them sees "starting" and not a refused connection. After an error nothing is left open.
+func startService(m *managed) (*service, error) {
+	s := &service{managed: m, admin: admin.New(admin.Options{Version: version(), Log: m.log})}
+	cfg := m.Config()
 	err := s.startAdmin(&cfg.Admin)
 	if err == nil {
-		s.balancer, err = balancer.New(&cfg.Balancer, balancer.Options{Log: log, LogConnections: cfg.Log.Connections})
+		s.balancer, err = balancer.New(&cfg.Balancer, balancer.Options{Log: m.log, LogConnections: cfg.Log.Connections})
 	}
 	if err != nil {
 		s.closeAdmin()
+		m.Close()
 		return nil, explainListen(err)
 	}
-	s.admin.SetSource(s.balancer)
+	m.Start(s.balancer)
+	s.admin.SetControl(s.balancer, m.Manager)
+	s.announce(cfg)
 	return s, nil
 }
 
@@ -60,21 +72,25 @@ func (s *service) closeAdmin() {
 	}
 }
 
-// stop drains as the configuration says, or until ctx is done. It returns how many connections it had to close.
+// stop drains as the configuration says, or until ctx is done. It returns how many connections it had to close. Nothing
+// is changed any more from the moment it is called.
 func (s *service) stop(ctx context.Context) int {
+	s.Close()
 	cut := s.balancer.Shutdown(ctx)
 	s.closeAdmin()
 	return cut
 }
 
-// runUntil serves until a signal, and drains then. Another signal ends the draining at once; one more ends the
-// process as the kernel does it, should even that hang.
+// runUntil serves until a signal that means stop, and drains then. Another signal ends the draining at once; one more
+// ends the process as the kernel does it, should even that hang.
 func (s *service) runUntil(signals <-chan os.Signal, release func()) {
-	sig := s.wait(signals)
-	began := time.Now()
-	s.log.Info("draining", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	reloads := make(chan struct{}, 1)
+	go s.reloadOnDemand(ctx, reloads)
+	sig := s.wait(signals, reloads)
+	began := time.Now()
+	s.log.Info("draining", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
 	go s.hurry(ctx, signals, release, cancel)
 	cut := s.stop(ctx)
 	s.log.Info("stopped", "connections_cut", cut, "duration_s", time.Since(began).Seconds())
@@ -98,14 +114,30 @@ func (s *service) hurry(ctx context.Context, signals <-chan os.Signal, release, 
 	}
 }
 
-// wait returns the first signal that means stop. SIGHUP does not: out of habit it is sent to ask for a reload.
-func (s *service) wait(signals <-chan os.Signal) os.Signal {
+// wait returns the first signal that means stop. SIGHUP means reload: it is passed on, and several of them that come
+// during one reload are one more.
+func (s *service) wait(signals <-chan os.Signal, reloads chan<- struct{}) os.Signal {
 	for {
 		sig := <-signals
 		if sig != syscall.SIGHUP {
 			return sig
 		}
-		s.log.Warn("SIGHUP does nothing yet: restart to take a changed configuration")
+		select {
+		case reloads <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// reloadOnDemand loads the file for every value of reloads, until ctx is done. What comes of it is logged by the Manager.
+func (s *service) reloadOnDemand(ctx context.Context, reloads <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-reloads:
+			_, _ = s.Reload(ctx, control.ReloadRequest{Origin: control.OriginSignal})
+		}
 	}
 }
 
@@ -123,8 +155,8 @@ func explainListen(err error) error {
 	return err
 }
 
-// announce logs what is served, the warnings about the file at path, and the limits that were derived.
-func (s *service) announce(path string, cfg *configs.Config) {
+// announce logs what is served, the warnings about the file, and the limits that were derived.
+func (s *service) announce(cfg *configs.Config) {
 	for i := range cfg.Balancer.Listeners {
 		name := cfg.Balancer.Listeners[i].Name
 		for _, addr := range s.balancer.Addrs(name) {
@@ -137,6 +169,6 @@ func (s *service) announce(path string, cfg *configs.Config) {
 	for _, w := range cfg.Warnings {
 		s.log.Warn(w.Msg, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Col))
 	}
-	s.log.Info("started", "version", version(), "config", path,
+	s.log.Info("started", "version", version(), "config", s.path,
 		"routes", len(cfg.Balancer.Routes), "pools", len(cfg.Balancer.Pools), limits(s.balancer.Limits()))
 }

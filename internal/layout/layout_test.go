@@ -38,10 +38,11 @@ var rules = []rule{
 	{dir: "balancer/health", own: []string{"balancer/pool", "balancer/proxyheader", "balancer/sys"}},
 	{dir: "balancer/resolve", foreign: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{dir: "configs", own: []string{"balancer", "route"}, foreign: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}},
-	{dir: "admin", own: []string{"balancer", "route"}, foreign: []string{"github.com/prometheus/"}},
+	{dir: "control", own: []string{"balancer", "configs", "route"}, foreign: []string{"github.com/fsnotify/fsnotify"}},
+	{dir: "admin", own: []string{"balancer", "control", "route"}, foreign: []string{"github.com/prometheus/"}},
 	{dir: "bench", own: []string{"peek"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	{dir: "cmd", own: []string{"admin", "balancer", "bench", "cmd", "configs", "peek", "route"},
-		foreign: []string{"github.com/spf13/", "github.com/gopacket/gopacket"}},
+	{dir: "cmd", own: []string{"admin", "balancer", "bench", "cmd", "configs", "control", "peek", "route"},
+		foreign: []string{"github.com/spf13/", "github.com/gopacket/gopacket", "golang.org/x/term"}},
 	{dir: "internal"},
 }
 
@@ -116,7 +117,7 @@ func TestSyscallIsForSignalsAndErrnos(t *testing.T) {
 
 // plainSyscalls are names of package syscall that make no call by themselves or concern the process, not a socket.
 var plainSyscalls = map[string]bool{
-	"Signal": true, "RawConn": true, "Conn": true, // types
+	"Signal": true, "RawConn": true, "Conn": true, "Stat_t": true, // types
 	"Umask": true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
 }
 

@@ -20,7 +20,7 @@ func (t *Bind) decode(d *decoder, n *yaml.Node, _ *key) {
 		return
 	}
 	if v, ok := parsed(d, n, parseBind); ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -29,7 +29,7 @@ func portOnly(d *decoder, n *yaml.Node, host string) bool {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
 		return false
 	}
-	d.add(place(n), didYouMean(host+":"+n.Value), "%s must be an address with a port, not %s", d.here(), describe(n))
+	d.add(d.place(n), didYouMean(host+":"+n.Value), "%s must be an address with a port, not %s", d.here(), describe(n))
 	return true
 }
 
@@ -61,7 +61,7 @@ func (t *Endpoint) decode(d *decoder, n *yaml.Node, _ *key) {
 		return parseEndpoint(s)
 	})
 	if ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -109,7 +109,7 @@ func (t *Address) decode(d *decoder, n *yaml.Node, _ *key) {
 		return addr.Unmap(), "", ""
 	})
 	if ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -121,7 +121,7 @@ type Prefix struct {
 
 func (t *Prefix) decode(d *decoder, n *yaml.Node, _ *key) {
 	if v, ok := parsed(d, n, parsePrefix); ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -167,8 +167,16 @@ func (t *Target) decode(d *decoder, n *yaml.Node, _ *key) {
 		return
 	}
 	if v, ok := parsed(d, n, parseTarget); ok {
-		t.At, t.Host, t.Addr = place(n), v.Host, v.Addr
+		t.At, t.Host, t.Addr = d.place(n), v.Host, v.Addr
 	}
+}
+
+// ParseTarget reads the address of a backend that comes from elsewhere than a text; msg says what is wrong with it.
+func ParseTarget(s string) (t Target, msg, hint string) {
+	if s == "" {
+		return t, "it is empty", "write host:port, or [v6]:port"
+	}
+	return parseTarget(s)
 }
 
 func parseTarget(s string) (t Target, msg, hint string) {

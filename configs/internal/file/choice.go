@@ -25,7 +25,7 @@ type Option[T any] struct {
 
 func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
 	if hint := c.hint(n.Value); hint != "" && n.Kind == yaml.ScalarNode && n.Tag != "!!str" {
-		d.add(place(n), hint, "%s must be text, not %s", d.here(), describe(n))
+		d.add(d.place(n), hint, "%s must be text, not %s", d.here(), describe(n))
 		return
 	}
 	s, ok := d.text(n)
@@ -35,7 +35,7 @@ func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
 	var w W
 	for _, o := range w.Options() {
 		if o.Word == s {
-			c.At, c.V = place(n), o.V
+			c.At, c.V = d.place(n), o.V
 			return
 		}
 	}
@@ -43,7 +43,7 @@ func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
 	if hint == "" {
 		hint = Nearest(s, words)
 	}
-	d.add(place(n), hint, "%s: %s is not one of %s", d.here(), quote(s), strings.Join(words, ", "))
+	d.add(d.place(n), hint, "%s: %s is not one of %s", d.here(), quote(s), strings.Join(words, ", "))
 }
 
 // hint is what the type of the words knows of a word that is not among them.

@@ -16,11 +16,14 @@ const maxAliased = 1 << 18
 // maxMistakes bounds the list: nobody reads on, and a file of the wrong kind could have millions.
 const maxMistakes = 1000
 
-// At is a place in the file: line and column from 1, the column in characters. The zero At is no place: the value
-// is a default.
-type At struct{ Line, Col int32 }
+// At is a place in a text: line and column from 1, the column in characters. The zero At is no place: the value is a
+// default.
+type At struct {
+	Line, Col int32
+	Text      int32 // as given to the function that read it; 0 for the file
+}
 
-// IsSet reports whether the value stands in the file.
+// IsSet reports whether the value stands in a text.
 func (a At) IsSet() bool { return a.Line > 0 }
 
 // Place returns a itself, for whatever embeds it.
@@ -31,23 +34,32 @@ func (a At) Place() At { return a }
 type Mapping struct {
 	At
 	shape *shape
-	seen  uint64 // bits of keys
+	seen  uint64 // bits of keys, and odd
 }
+
+// odd is the bit of all keys that are unknown.
+const odd = 1 << 63
 
 // Has reports whether the mapping has the key, be its value sound or not.
 func (m *Mapping) Has(name string) bool { return m.shape != nil && m.seen&m.shape.keys[name].bit != 0 }
 
-func (m *Mapping) mapping() *Mapping { return m }
+// Sound reports whether there is a mapping, and every key of it is known. Where there is not, it was reported, and what
+// seems to be missing may be what could not be read.
+func (m *Mapping) Sound() bool { return m.shape != nil && m.seen&odd == 0 }
 
-func place(n *yaml.Node) At { return At{int32(n.Line), int32(n.Column)} }
+func (m *Mapping) mapping() *Mapping { return m }
 
 // leaf is a value that reads itself from a node. The key holds its range and is nil for an item of a list.
 type leaf interface {
 	decode(d *decoder, n *yaml.Node, k *key)
 }
 
+// nullable is a leaf for which null, or nothing at all, is a value of its own.
+type nullable interface{ nullable() }
+
 // decoder walks the nodes and the structs side by side and keeps all mistakes.
 type decoder struct {
+	source
 	path     []segment
 	mistakes []Mistake
 	aliased  int  // values read through aliases
@@ -60,6 +72,9 @@ type segment struct {
 	key   string
 	index int
 }
+
+// place is where a node stands.
+func (d *decoder) place(n *yaml.Node) At { return At{int32(n.Line), int32(n.Column), d.number} }
 
 // add notes a mistake at a place.
 func (d *decoder) add(at At, hint, format string, args ...any) {
@@ -80,10 +95,11 @@ func (d *decoder) value(v reflect.Value, n, at *yaml.Node, k *key) {
 	if d.inAlias > 0 {
 		d.aliased++
 	}
-	if len(d.mistakes) > maxMistakes || !d.plain(n) {
+	l, isLeaf := v.Addr().Interface().(leaf)
+	if _, nothing := l.(nullable); len(d.mistakes) > maxMistakes || !d.plain(n, nothing) {
 		return
 	}
-	if l, ok := v.Addr().Interface().(leaf); ok {
+	if isLeaf {
 		l.decode(d, n, k)
 		return
 	}
@@ -98,11 +114,15 @@ func (d *decoder) value(v reflect.Value, n, at *yaml.Node, k *key) {
 	}
 }
 
-// alias reads what an alias stands for.
+// alias reads what an alias stands for. Only a file has any: a short text gains nothing by them.
 func (d *decoder) alias(v reflect.Value, n, at *yaml.Node, k *key) {
+	if d.noun != theFile {
+		d.add(d.place(n), "write the value out; text that starts with \"*\" needs quotes", "%s: aliases are for files", d.here())
+		return
+	}
 	if d.aliased >= maxAliased || d.inAlias > 16 { // deeper than the structs are: an alias inside its own anchor
 		if !d.overrun {
-			d.add(place(n), "write the values out", "aliases stand for more than %d values", maxAliased)
+			d.add(d.place(n), "write the values out", "aliases stand for more than %d values", maxAliased)
 		}
 		d.overrun, d.aliased = true, maxAliased
 		return
@@ -113,13 +133,13 @@ func (d *decoder) alias(v reflect.Value, n, at *yaml.Node, k *key) {
 	d.inAlias--
 }
 
-// plain refuses what no value may be: nothing at all, or something with a tag.
-func (d *decoder) plain(n *yaml.Node) bool {
+// plain refuses what no value may be: something with a tag, or nothing at all unless that means something.
+func (d *decoder) plain(n *yaml.Node, nothing bool) bool {
 	switch {
 	case n.Style&yaml.TaggedStyle != 0:
-		d.add(place(n), "remove it; quotes make text of a value", "%s: the tag %s is not supported", d.here(), n.Tag)
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
-		d.add(place(n), "remove the key, or give it a value", "%s has no value", d.here())
+		d.add(d.place(n), "remove it; quotes make text of a value", "%s: the tag %s is not supported", d.here(), n.Tag)
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null" && !nothing:
+		d.add(d.place(n), "remove the key, or give it a value", "%s has no value", d.here())
 	default:
 		return true
 	}
@@ -129,11 +149,11 @@ func (d *decoder) plain(n *yaml.Node) bool {
 // sequence reads a list.
 func (d *decoder) sequence(v reflect.Value, n *yaml.Node, k *key) {
 	if n.Kind != yaml.SequenceNode {
-		d.add(place(n), listHint(n), "%s must be a list, not %s", d.here(), describe(n))
+		d.add(d.place(n), listHint(n), "%s must be a list, not %s", d.here(), describe(n))
 		return
 	}
 	if k != nil && !k.within(int64(len(n.Content))) {
-		d.add(place(n), "", "%s has %s; it takes %s", d.here(), plural(len(n.Content), "item"), k.limits())
+		d.add(d.place(n), "", "%s has %s; it takes %s", d.here(), plural(len(n.Content), "item"), k.limits())
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
@@ -154,9 +174,10 @@ func blank(v reflect.Value) {
 // mapping reads a mapping into the struct v: every key known, none twice, none missing.
 func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
 	s := shapeOf(v.Type())
-	m := s.begin(v, at)
+	m := d.begin(s, v, at)
 	if n.Kind != yaml.MappingNode {
-		d.add(place(n), s.hint(), "%s must be a mapping of keys, not %s", d.here(), describe(n))
+		m.seen |= odd
+		d.add(d.place(n), s.hint(), "%s must be a mapping of keys, not %s", d.here(), describe(n))
 		return
 	}
 	var meant uint64 // keys that are there, but misspelt
@@ -167,10 +188,11 @@ func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
 			meant |= near.bit
 		}
 		if k == nil {
+			m.seen |= odd
 			continue
 		}
 		if m.seen&k.bit != 0 {
-			d.add(place(name), "", "%skey %q is repeated; it is already on line %d", d.prefix(), k.name, firstLine(n, k.name))
+			d.add(d.place(name), "", "%skey %q is repeated; it is already on line %d", d.prefix(), k.name, firstLine(n, k.name))
 			continue
 		}
 		m.seen |= k.bit
@@ -182,16 +204,16 @@ func (d *decoder) mapping(v reflect.Value, n, at *yaml.Node) {
 }
 
 // begin fills v with the defaults, as a mapping at a node.
-func (s *shape) begin(v reflect.Value, at *yaml.Node) *Mapping {
+func (d *decoder) begin(s *shape, v reflect.Value, at *yaml.Node) *Mapping {
 	v.Set(s.defaults)
 	m := v.Addr().Interface().(interface{ mapping() *Mapping }).mapping()
-	m.At, m.shape = place(at), s
+	m.At, m.shape = d.place(at), s
 	return m
 }
 
 // short reads a scalar that is short for a mapping with only one key, whose field is `into`.
 func (d *decoder) short(v reflect.Value, n *yaml.Node, into leaf) {
-	shapeOf(v.Type()).begin(v, n)
+	d.begin(shapeOf(v.Type()), v, n)
 	into.decode(d, n, nil)
 }
 
@@ -199,15 +221,15 @@ func (d *decoder) short(v reflect.Value, n *yaml.Node, into leaf) {
 func (d *decoder) known(s *shape, name *yaml.Node) (k, near *key) {
 	switch {
 	case name.Kind == yaml.ScalarNode && name.Tag == "!!merge":
-		d.add(place(name), "write the keys out, or use an alias for a whole value", "%smerge keys (<<) are not supported", d.prefix())
+		d.add(d.place(name), "write the keys out, or use an alias for a whole value", "%smerge keys (<<) are not supported", d.prefix())
 	case name.Kind != yaml.ScalarNode || name.Tag != "!!str" || name.Style&yaml.TaggedStyle != 0:
-		d.add(place(name), "", "%sa key must be a plain word, not %s", d.prefix(), describe(name))
+		d.add(d.place(name), "", "%sa key must be a plain word, not %s", d.prefix(), describe(name))
 	default:
 		if k := s.keys[name.Value]; k != nil {
 			return k, nil
 		}
 		near, hint := s.nearestKey(name.Value)
-		d.add(place(name), hint, "unknown key %s %s", quote(name.Value), d.inside())
+		d.add(d.place(name), hint, "unknown key %s %s", quote(name.Value), d.inside())
 		return nil, near
 	}
 	return nil, nil
@@ -215,12 +237,12 @@ func (d *decoder) known(s *shape, name *yaml.Node) (k, near *key) {
 
 func (d *decoder) required(s *shape, seen uint64, at *yaml.Node) {
 	for _, k := range s.required {
-		if seen&k.bit == 0 {
+		if seen&k.bit == 0 && !(len(d.path) == 0 && slices.Contains(d.told, k.name)) {
 			hint := ""
 			if k.Good != "" {
 				hint = fmt.Sprintf("for example `%s: %s`", k.name, k.Good)
 			}
-			d.add(place(at), hint, "%s needs the key %q", d.whole(), k.name)
+			d.add(d.place(at), hint, "%s needs the key %q", d.whole(), k.name)
 		}
 	}
 }
@@ -232,7 +254,7 @@ func (d *decoder) here() string {
 		i--
 	}
 	if i < 0 {
-		return "the file"
+		return d.noun
 	}
 	return join(d.path[i:])
 }
@@ -240,17 +262,17 @@ func (d *decoder) here() string {
 // whole names the value being read by its whole path: "pools[0].health".
 func (d *decoder) whole() string {
 	if len(d.path) == 0 {
-		return "the file"
+		return d.noun
 	}
 	return join(d.path)
 }
 
 // inside says where a key stands: "in pools[0]".
 func (d *decoder) inside() string {
-	if len(d.path) == 0 {
+	if len(d.path) == 0 && d.noun == theFile {
 		return "at the top level"
 	}
-	return "in " + join(d.path)
+	return "in " + d.whole()
 }
 
 func (d *decoder) prefix() string {

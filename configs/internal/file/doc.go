@@ -1,7 +1,8 @@
 // Package file is the configuration file as it is written: Go structs whose fields are the keys, and the strict
-// reading of YAML into them. What the keys mean together is the business of package configs.
+// reading of YAML into them. What the keys mean together is the business of package configs. A request to change what runs
+// is read the same way, and so is JSON, which is YAML.
 //
-//	bytes ──▶ Read: UTF-8? control bytes? ──▶ yaml nodes ──▶ mapping ──▶ leaf ──▶ File
+//	bytes ──▶ Read: UTF-8? control bytes? ──▶ yaml nodes ──▶ mapping ──▶ leaf ──▶ File, Route, Pool, Transaction …
 //	                     │                        │             │          │
 //	                     │                        │             │          └ wrong type, range, spelling
 //	                     │                        │             └ unknown, repeated, missing keys

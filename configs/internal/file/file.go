@@ -17,6 +17,8 @@ type File struct {
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"50000" bad:"-1"`
 	// How a stop goes.
 	Drain Drain `yaml:"drain"`
+	// When this file is loaded again by itself.
+	Reload Reload `yaml:"reload"`
 	// The addresses that clients connect to.
 	Listeners []Listener `yaml:"listeners" required:"true" min:"1" max:"1000" good:"[{name: public, bind: [\"127.0.0.1:0\"]}]" bad:"[]"`
 	// Which names go where. The order does not matter, except among routes of equal rank: an exact host wins over the
@@ -26,6 +28,10 @@ type File struct {
 	Routes []Route `yaml:"routes" good:"[{name: www, hosts: [www.example.com], pool: web}]" bad:"{}"`
 	// The groups of backends that routes send connections to.
 	Pools []Pool `yaml:"pools" bad:"{}"`
+	// Connections, each with what must become of it. A file whose tests do not all pass is refused, by `check` and by a
+	// reload, with the explanation of each wrong decision; so is a change of routes while the process runs that makes
+	// one fail.
+	Tests []Test `yaml:"tests" min:"0" max:"10000" good:"[{sni: www.example.com, expect: {pool: canary}}]" bad:"[{sni: www.example.com, expect: {pool: nowhere}}]"`
 }
 
 // Admin is how the running process is asked and told things.
@@ -36,6 +42,10 @@ type Admin struct {
 	Socket Path `yaml:"socket" good:"/run/switchyard/admin.sock" bad:"[/run/a.sock]"`
 	// Address of the read-only HTTP pages /metrics, /healthz, /readyz and status. Absent: not served.
 	Listen Endpoint `yaml:"listen" good:"127.0.0.1:0" bad:"9901"`
+	// File (mode 0600) in which the changes that are made through the socket, and not in this file, outlive a restart. It
+	// is written by the process and should not be edited. A relative path is relative to this file. Absent: such
+	// changes end with the process.
+	StateFile Path `yaml:"state_file" good:"/var/lib/switchyard/state.json" bad:"[state.json]"`
 }
 
 // Log is what is logged, and how.
@@ -58,6 +68,19 @@ type Drain struct {
 	// The longest time that connections may live on after accepting has stopped; those that are left are closed. 0s: no
 	// limit.
 	Max Duration `yaml:"max" default:"30s" min:"0s" max:"24h" good:"2m" bad:"30"`
+}
+
+// Reload is when this file is loaded again by itself. SIGHUP and `switchyard reload` load it at any time. A file that has a
+// mistake, or cannot be put in force, changes nothing.
+type Reload struct {
+	Mapping
+	// Whether the file is loaded whenever its content changes. The directory is watched, so that editors which rename, links
+	// that are swapped and mounted ConfigMaps count.
+	Watch Flag `yaml:"watch" default:"true" good:"false" bad:"sometimes"`
+	// How long each reload that nobody waits for, by `watch` or SIGHUP, is guarded: if connections fail more often than
+	// before it, the configuration before it is put back. 0s: not guarded. `switchyard reload --guard` says it for one
+	// reload.
+	Guard Duration `yaml:"guard" default:"0s" min:"0s" max:"1h" good:"30s" bad:"30"`
 }
 
 // Listener is one set of addresses that clients connect to.

@@ -16,7 +16,7 @@ func TestNearestOffersWhatWasProbablyMeant(t *testing.T) {
 	for misspelt, want := range map[string]string{
 		"balence": "balance", "Balance": "balance", "lisseners": "listeners", "listener": "listeners", "pool": "pools", "backend": "backends",
 		"hello-timeout": "hello_timeout", "helloTimeout": "hello_timeout", "connect_timout": "connect_timeout", "idletimeout": "idle_timeout",
-		"maxconn": "max_connections", "proxy": "proxy_protocol", "aatempts": "attempts", "tempts": "attempts", "naem": "name",
+		"maxconn": "max_connections", "proxy": "proxy_protocol", "aatempts": "attempts", "atemps": "attempts", "naem": "name",
 		"zzz": "", "": "", "x": "", "certificate": "", "a_very_long_word_that_nobody_would_ever_write_as_a_key_of_a_file_like_this_one": "",
 	} {
 		if got := nearest(misspelt, words); got != want {

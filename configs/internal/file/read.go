@@ -16,6 +16,9 @@ import (
 // mistaken path (a disk image, a log) costs no memory worth mentioning.
 const MaxSize = 64 << 20
 
+// start is where a mistake stands that is about a whole text.
+var start = At{Line: 1, Col: 1}
+
 // Mistake is one thing that is wrong, and where.
 type Mistake struct {
 	At
@@ -23,35 +26,65 @@ type Mistake struct {
 	Hint string // "" where there is nothing to suggest
 }
 
+// source is what is known of a text before it is read.
+type source struct {
+	number int32    // of the text, for places
+	noun   string   // "the file"; for messages
+	told   []string // keys that may be absent because whoever sent the text has said them elsewhere
+}
+
+const theFile = "the file"
+
 // Read reads a file strictly. It returns every mistake that it can see at once; the File holds what could be
 // read, and is nil when the bytes are not YAML or the mistakes or aliases too many.
 func Read(data []byte) (*File, []Mistake) {
-	if m := checkBytes(data); m != nil {
-		return nil, m
+	f, _, mistakes := read[File](data, source{noun: theFile})
+	return f, mistakes
+}
+
+// ReadRoute reads one route, which need not say its name, as [Read] reads a file. The number of the text comes back
+// in all places.
+func ReadRoute(data []byte, text int) (*Route, []Mistake) {
+	r, _, mistakes := read[Route](data, source{int32(text), "the route", []string{"name"}})
+	return r, mistakes
+}
+
+// ReadPool reads one pool, which need not say its name, as [ReadRoute] reads a route.
+func ReadPool(data []byte, text int) (*Pool, []Mistake) {
+	p, _, mistakes := read[Pool](data, source{int32(text), "the pool", []string{"name"}})
+	return p, mistakes
+}
+
+// read reads a T, and returns the root of its nodes too. Both are nil where nothing could be made of the bytes.
+func read[T any](data []byte, from source) (*T, *yaml.Node, []Mistake) {
+	if m := checkBytes(data, from.noun); m != nil {
+		m.Text = from.number
+		return nil, nil, []Mistake{*m}
 	}
-	root, m := parse(data)
+	root, m := parse(data, from.noun)
 	if m != nil {
-		return nil, []Mistake{*m}
+		m.Text = from.number
+		return nil, nil, []Mistake{*m}
 	}
-	d := &decoder{}
-	f := new(File)
-	d.value(reflect.ValueOf(f).Elem(), root, root, nil)
+	d := &decoder{source: from}
+	v := new(T)
+	d.value(reflect.ValueOf(v).Elem(), root, root, nil)
 	if len(d.mistakes) > maxMistakes || d.overrun {
-		return nil, d.mistakes // reading ended there
+		return nil, nil, d.mistakes // reading ended there
 	}
-	return f, d.mistakes
+	return v, root, d.mistakes
 }
 
 // checkBytes refuses what is not plain UTF-8 text, so that YAML and this package count lines and columns alike: the
 // YAML library would read UTF-16 too, and break lines at U+0085, U+2028, U+2029 and a lone carriage return.
-func checkBytes(data []byte) []Mistake {
+func checkBytes(data []byte, noun string) *Mistake {
 	if len(data) > MaxSize {
-		return []Mistake{{At{1, 1}, fmt.Sprintf("the file is larger than %d MiB", MaxSize>>20), "is this the right file?"}}
+		return &Mistake{start, fmt.Sprintf("%s is larger than %d MiB", noun, MaxSize>>20), "is this the right file?"}
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return []Mistake{{At{1, 1}, "the file is UTF-16", "save it as UTF-8"}}
+		return &Mistake{start, noun + " is UTF-16", "save it as UTF-8"}
 	}
-	at := At{1, 1}
+	at := start
 	for i := 0; i < len(data); {
 		c := data[i]
 		if c >= ' ' && c < 0x7f || c == '\t' {
@@ -60,13 +93,13 @@ func checkBytes(data []byte) []Mistake {
 			continue
 		}
 		if c == '\n' {
-			at = At{at.Line + 1, 1}
+			at = At{Line: at.Line + 1, Col: 1}
 			i++
 			continue
 		}
 		r, n := utf8.DecodeRune(data[i:])
 		if msg, hint := badRune(r, n, i, data); msg != "" {
-			return []Mistake{{at, msg, hint}}
+			return &Mistake{at, msg, hint}
 		}
 		if i > 0 || r != '\ufeff' { // YAML does not count the byte order mark as a column either
 			at.Col++
@@ -98,19 +131,20 @@ func badRune(r rune, n, i int, data []byte) (msg, hint string) {
 }
 
 // parse returns the root node of the one document in data.
-func parse(data []byte) (*yaml.Node, *Mistake) {
+func parse(data []byte, noun string) (*yaml.Node, *Mistake) {
 	l, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		return nil, yamlMistake(err, data)
 	}
 	var doc, next yaml.Node
 	if err := l.Load(&doc); errors.Is(err, io.EOF) {
-		return nil, &Mistake{At{1, 1}, "the file is empty", `a file needs at least "listeners"`}
+		return nil, &Mistake{start, noun + " is empty", emptyHint(noun)}
 	} else if err != nil {
 		return nil, yamlMistake(err, data)
 	}
 	if err := l.Load(&next); err == nil {
-		return nil, &Mistake{place(&next), "a second document", `a file is one document: remove "---"`}
+		at := At{Line: int32(max(next.Line, 1)), Col: int32(max(next.Column, 1))}
+		return nil, &Mistake{at, "a second document", strings.Replace(noun, "the ", "a ", 1) + ` is one document: remove "---"`}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlMistake(err, data)
 	}
@@ -118,6 +152,13 @@ func parse(data []byte) (*yaml.Node, *Mistake) {
 		return doc.Content[0], nil
 	}
 	return &doc, nil
+}
+
+func emptyHint(noun string) string {
+	if noun == theFile {
+		return `a file needs at least "listeners"`
+	}
+	return "send its keys as YAML or JSON"
 }
 
 // yamlMistake gives an error of the YAML library the form of ours.
@@ -128,10 +169,10 @@ func yamlMistake(err error, data []byte) *Mistake {
 	}
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
-		return &Mistake{At{1, 1}, "not YAML: " + err.Error(), ""}
+		return &Mistake{start, "not YAML: " + err.Error(), ""}
 	}
-	mark := e.Mark
-	if e.ContextMark.Line > 0 && strings.Contains(e.Message, "end of stream") {
+	mark, last := e.Mark, lastPlace(data)
+	if e.ContextMark.Line > 0 && (strings.Contains(e.Message, "end of stream") || mark.Line > int(last.Line)) {
 		mark = e.ContextMark // where it began is of more use than the end of the file
 	}
 	msg := e.Message
@@ -141,8 +182,18 @@ func yamlMistake(err error, data []byte) *Mistake {
 			msg = fmt.Sprintf("%s of line %d: %s", e.ContextMsg, e.ContextMark.Line, e.Message)
 		}
 	}
-	at := At{int32(max(mark.Line, 1)), int32(max(mark.Column, 1))}
+	at := At{Line: int32(max(mark.Line, 1)), Col: int32(max(mark.Column, 1))}
+	if at.Line > last.Line {
+		at = last
+	}
 	return &Mistake{at, "not YAML: " + msg, yamlHint(e, at, data)}
+}
+
+// lastPlace is the place of the last character of data, line feeds aside.
+func lastPlace(data []byte) At {
+	text := bytes.TrimRight(data, "\r\n")
+	line := text[bytes.LastIndexByte(text, '\n')+1:]
+	return At{Line: int32(bytes.Count(text, []byte("\n")) + 1), Col: int32(max(utf8.RuneCount(line), 1))}
 }
 
 // yamlHint suggests what is usually behind a message of the YAML library.
@@ -154,6 +205,8 @@ func yamlHint(e *yaml.LoadError, at At, data []byte) string {
 	}
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	switch {
+	case strings.Contains(e.Message, "invalid Unicode character escape"):
+		return "write the character itself, in UTF-8: YAML reads no \\u surrogates"
 	case strings.Contains(indent, "\t"), strings.Contains(e.Message, "tab character"):
 		return "indent with spaces: YAML allows no tabs there"
 	case strings.Contains(e.Message, "cannot start any token"):

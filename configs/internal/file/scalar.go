@@ -18,7 +18,7 @@ type Text struct {
 
 func (t *Text) decode(d *decoder, n *yaml.Node, _ *key) {
 	if s, ok := d.text(n); ok {
-		t.At, t.V = place(n), s
+		t.At, t.V = d.place(n), s
 	}
 }
 
@@ -26,11 +26,11 @@ func (t *Text) decode(d *decoder, n *yaml.Node, _ *key) {
 func (d *decoder) text(n *yaml.Node) (string, bool) {
 	switch {
 	case n.Kind != yaml.ScalarNode:
-		d.add(place(n), "", "%s must be text, not %s", d.here(), describe(n))
+		d.add(d.place(n), "", "%s must be text, not %s", d.here(), describe(n))
 	case n.Tag != "!!str":
-		d.add(place(n), fmt.Sprintf("write it in quotes: %q", n.Value), "%s must be text, not %s", d.here(), describe(n))
+		d.add(d.place(n), fmt.Sprintf("write it in quotes: %q", n.Value), "%s must be text, not %s", d.here(), describe(n))
 	case n.Value == "":
-		d.add(place(n), "", "%s is empty", d.here())
+		d.add(d.place(n), "", "%s is empty", d.here())
 	default:
 		return n.Value, true
 	}
@@ -45,7 +45,7 @@ func parsed[T any](d *decoder, n *yaml.Node, f func(string) (T, string, string))
 	}
 	v, msg, hint := f(s)
 	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		d.add(d.place(n), hint, "%s: %s", d.here(), msg)
 		return v, false
 	}
 	return v, true
@@ -59,8 +59,17 @@ type Name struct {
 
 func (t *Name) decode(d *decoder, n *yaml.Node, _ *key) {
 	if v, ok := parsed(d, n, parseName); ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
+}
+
+// CheckName says what is wrong with a name that comes from elsewhere than a text; "" if nothing is.
+func CheckName(s string) (msg, hint string) {
+	if s == "" {
+		return "it is empty", ""
+	}
+	_, msg, hint = parseName(s)
+	return msg, hint
 }
 
 func parseName(s string) (name, msg, hint string) {
@@ -94,7 +103,7 @@ func (t *Protocol) decode(d *decoder, n *yaml.Node, _ *key) {
 		return s, "", ""
 	})
 	if ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -112,7 +121,7 @@ func (t *Path) decode(d *decoder, n *yaml.Node, _ *key) {
 		return s, "", ""
 	})
 	if ok {
-		t.At, t.V = place(n), v
+		t.At, t.V = d.place(n), v
 	}
 }
 
@@ -125,11 +134,11 @@ type Flag struct {
 func (t *Flag) decode(d *decoder, n *yaml.Node, _ *key) {
 	switch {
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "true":
-		t.At, t.V = place(n), true
+		t.At, t.V = d.place(n), true
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && n.Value == "false":
-		t.At, t.V = place(n), false
+		t.At, t.V = d.place(n), false
 	default:
-		d.add(place(n), flagHint(n), "%s must be true or false, not %s", d.here(), describe(n))
+		d.add(d.place(n), flagHint(n), "%s must be true or false, not %s", d.here(), describe(n))
 	}
 }
 
@@ -151,16 +160,16 @@ type Count struct {
 
 func (t *Count) decode(d *decoder, n *yaml.Node, k *key) {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
-		d.add(place(n), countHint(n), "%s must be a whole number, not %s", d.here(), describe(n))
+		d.add(d.place(n), countHint(n), "%s must be a whole number, not %s", d.here(), describe(n))
 		return
 	}
 	v, msg, hint := parseCount(n.Value)
 	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		d.add(d.place(n), hint, "%s: %s", d.here(), msg)
 		return
 	}
 	if d.inRange(n, k, v) {
-		t.At, t.V = place(n), int(v)
+		t.At, t.V = d.place(n), int(v)
 	}
 }
 
@@ -194,7 +203,7 @@ func (d *decoder) inRange(n *yaml.Node, k *key, v int64) bool {
 	if k == nil || k.within(v) {
 		return true
 	}
-	d.add(place(n), "", "%s: %s is out of range: it takes %s", d.here(), n.Value, k.limits())
+	d.add(d.place(n), "", "%s: %s is out of range: it takes %s", d.here(), n.Value, k.limits())
 	return false
 }
 
@@ -207,12 +216,12 @@ type measurer interface {
 // reported then. what and example are words for the message.
 func (d *decoder) measured(n *yaml.Node, k *key, m measurer, what, example string) (v int64, ok bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.add(place(n), "for example "+example, "%s must be a %s, not %s", d.here(), what, describe(n))
+		d.add(d.place(n), "for example "+example, "%s must be a %s, not %s", d.here(), what, describe(n))
 		return 0, false
 	}
 	v, msg, hint := m.measure(n.Value)
 	if msg != "" {
-		d.add(place(n), hint, "%s: %s", d.here(), msg)
+		d.add(d.place(n), hint, "%s: %s", d.here(), msg)
 		return 0, false
 	}
 	return v, d.inRange(n, k, v)
@@ -226,7 +235,7 @@ type Duration struct {
 
 func (t *Duration) decode(d *decoder, n *yaml.Node, k *key) {
 	if v, ok := d.measured(n, k, t, "duration", "5s"); ok {
-		t.At, t.V = place(n), time.Duration(v)
+		t.At, t.V = d.place(n), time.Duration(v)
 	}
 }
 
@@ -294,7 +303,7 @@ type Size struct {
 
 func (t *Size) decode(d *decoder, n *yaml.Node, k *key) {
 	if v, ok := d.measured(n, k, t, "size", "64KiB"); ok {
-		t.At, t.V = place(n), int(v)
+		t.At, t.V = d.place(n), int(v)
 	}
 }
 
@@ -323,7 +332,7 @@ type Percent struct {
 
 func (t *Percent) decode(d *decoder, n *yaml.Node, k *key) {
 	if v, ok := d.measured(n, k, t, "percentage", "50%"); ok {
-		t.At, t.V = place(n), int(v)
+		t.At, t.V = d.place(n), int(v)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 var exactlyOne = map[reflect.Type][]string{
 	reflect.TypeFor[file.Action](): {"pool", "reject"},
 	reflect.TypeFor[file.Route]():  {"pool", "split", "reject"},
+	reflect.TypeFor[file.Expect](): {"pool", "reject"},
 }
 
 // schemaOf returns the JSON schema of the file, for editors. It is never stricter than the program, which checks more.
