@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/health"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -11,6 +12,7 @@ import (
 
 // checks has the members of all pools checked that ask for it, and puts what is found in force.
 type checks struct {
+	log     *slog.Logger
 	checker *health.Checker
 	found   func() // a state has changed
 	watches map[*pool.Backend]*watch
@@ -25,7 +27,7 @@ type watch struct {
 
 func newChecks(log *slog.Logger, found func()) *checks {
 	quiet := slog.New(errorsOnly{log.Handler()}) // changes of state are told by pool, with everything else that changes one
-	return &checks{checker: health.New(quiet), found: found, watches: map[*pool.Backend]*watch{}}
+	return &checks{log: log, checker: health.New(quiet), found: found, watches: map[*pool.Backend]*watch{}}
 }
 
 // errorsOnly is a handler that wants nothing below level error.
@@ -67,10 +69,23 @@ func (c *checks) follow(pools []*livePool) {
 
 func (c *checks) begin(b *pool.Backend, cfg *pool.Config) *watch {
 	return &watch{cfg.Health, cfg.Source, c.checker.Watch(b.Addr, cfg.Health, cfg.Source, func(r health.Report) {
-		if b.Checked(reportFor(b, &r)) {
+		before, now := b.Report(), reportFor(b, &r)
+		if expiresSoon(now) && !(expiresSoon(before) && before.NotAfter.Equal(now.NotAfter)) {
+			c.log.Warn("the certificate of a backend expires soon", "pool", cfg.Name, "backend", b.Name, "not_after", now.NotAfter.UTC())
+		}
+		if b.Checked(now) {
 			c.found()
 		}
 	})}
+}
+
+// soonExpired is when an end of a certificate is worth a warning: what is renewed by itself, a third of its time before as a
+// rule, is renewed by then.
+const soonExpired = 14 * 24 * time.Hour
+
+// expiresSoon reports whether the certificate that r tells of ended soon after the check, or had ended.
+func expiresSoon(r *pool.Report) bool {
+	return r != nil && !r.NotAfter.IsZero() && r.NotAfter.Sub(r.Last) < soonExpired
 }
 
 // reportFor is what the pool is told of r. As long as a check has come to no state, the one before stays.

@@ -117,3 +117,23 @@ func TestPoolsShareTheChecksOfAnAddress(t *testing.T) {
 		t.Errorf("%d checks, want at most %d, as for one pool", n, most)
 	}
 }
+
+// A certificate that ends soon is warned of once, not at every check.
+func TestACertificateThatEndsSoonIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	addr, cert := tlsEcho(t, "a.example.com") // for an hour
+	p := testPool("pool", addr)
+	p.Health = quickCheck()
+	p.Health.Type, p.Health.SNI = pool.CheckTLS, "a.example.com"
+	s := serve(t, oneHost("a.example.com", p))
+	b := s.world.Load().pools["pool"].Backends()[0]
+	eventually(t, func() bool { return b.Report() != nil && !b.Report().NotAfter.IsZero() }, func() string { return "a check" })
+	first := b.Report().Last
+	eventually(t, func() bool { return b.Report().Last.Sub(first) > 150*time.Millisecond }, func() string { return "more checks" })
+	if got := s.stateOf(t, addr).CertNotAfter; !got.Equal(cert.Leaf.NotAfter) {
+		t.Errorf("the certificate ends %v, want %v", got, cert.Leaf.NotAfter)
+	}
+	if n := strings.Count(s.log.String(), "expires soon"); n != 1 {
+		t.Errorf("%d warnings, want one", n)
+	}
+}
