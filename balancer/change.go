@@ -115,7 +115,7 @@ func (s *Server) worldOf(st *State, listeners []*listener) *world {
 	}
 	for i := range st.pools {
 		cfg := &st.pools[i]
-		p := s.poolBefore(cfg.Name).next(*cfg, len(s.workers), s.addrsFor(cfg.Source))
+		p := s.poolBefore(cfg.Name).next(*cfg, len(s.workers), s.membersFor(cfg.Source))
 		w.pools[cfg.Name], w.order[i] = p, p
 	}
 	return w

@@ -27,6 +27,8 @@ type Options struct {
 	Loops int
 	// Lookup resolves named backends. Nil: as the operating system is configured.
 	Lookup resolve.Lookup
+	// LookupService resolves the SRV records of services. Nil: as the operating system is configured.
+	LookupService resolve.LookupService
 }
 
 // Server owns the loops, the listeners and the pools. Its methods may be called from any goroutine.
@@ -41,6 +43,8 @@ type Server struct {
 	keeper   *keeper
 	resolver *resolve.Resolver
 	hosts    hosts
+
+	lookupService resolve.LookupService
 
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
@@ -79,6 +83,9 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err
+	}
+	if s.lookupService = opt.LookupService; s.lookupService == nil {
+		s.lookupService = resolve.SystemService()
 	}
 	s.start(opt.Lookup)
 	if err := s.serve(cfg); err != nil {

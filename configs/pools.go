@@ -3,7 +3,6 @@ package configs
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"strconv"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
@@ -82,7 +81,7 @@ func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
 		weights += b.Weight.V
 		c.oneBackend(p, b, seen)
 		all = append(all, pool.BackendConfig{
-			Host: b.Address.Host, Addr: b.Address.Addr,
+			Host: b.Address.Host, Service: b.Address.Service, Addr: b.Address.Addr,
 			Weight: b.Weight.V, MaxConnections: b.MaxConnections.V, Backup: b.Backup.V,
 		})
 	}
@@ -138,8 +137,6 @@ func (c *checker) serverName(t file.Text) route.Name {
 
 // targetText writes a backend as the file would.
 func targetText(t file.Target) string {
-	if t.Host != "" {
-		return t.Host + ":" + strconv.Itoa(int(t.Addr.Port()))
-	}
-	return t.Addr.String()
+	b := pool.BackendConfig{Host: t.Host, Service: t.Service, Addr: t.Addr}
+	return b.Text()
 }

@@ -21,7 +21,7 @@ type Backend struct {
 
 	Addr   netip.AddrPort
 	Name   string  // "10.0.0.7:443": log field and metric label
-	host   string  // the DNS name it was found by; "" if the file has its address
+	name   string  // the DNS name it was found by, as Named has it; "" if the file has its address
 	shared *shared // with the pools that it is, or was, a member of
 	cfg    atomic.Pointer[BackendConfig]
 

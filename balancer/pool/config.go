@@ -83,9 +83,28 @@ func (c *Config) Equal(o *Config) bool {
 
 // BackendConfig describes one backend entry of the file: an address, or a name that stands for several.
 type BackendConfig struct {
-	Host           string         // DNS name; empty when Addr is set
-	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set
-	Weight         int            // >= 0; 0: takes no new connections; above 1<<24 counts as that
+	Host           string         // DNS name; empty when Addr or Service is set
+	Service        string         // DNS name of a service, "_https._tcp.example.net": its SRV records have ports and weights
+	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set, nothing when Service is
+	Weight         int            // >= 0; 0: takes no new connections; above 1<<24 counts as that; times the weight of an SRV record
 	MaxConnections int            // 0: no limit
 	Backup         bool           // only when no other backend can take the connection
+}
+
+// servicePrefix marks the name of a service where a backend is written.
+const servicePrefix = "srv:"
+
+// Named is the DNS name that the backends of c are found by, "srv:" in front of that of a service; "" if c is an address.
+func (c *BackendConfig) Named() string {
+	if c.Service != "" {
+		return servicePrefix + c.Service
+	}
+	return c.Host
+}
+
+// Member is one backend that a name stands for.
+type Member struct {
+	Addr   netip.AddrPort
+	Weight int  // of a service: it is multiplied by the entry's; of a host it is not looked at
+	Backup bool // of a service: also where the entry is none
 }

@@ -17,7 +17,8 @@ type Pool struct {
 	// What `balance: maglev` hashes.
 	Hash Choice[pool.HashKey, HashKeys] `yaml:"hash" default:"client_ip" good:"sni" bad:"cookie"`
 	// The backends, each `host:port` or a mapping. A host that is not an IP address is a DNS name: it is resolved again as
-	// its records expire, and every address is a backend.
+	// its records expire, and every address is a backend. `srv:NAME` stands for the targets of its SRV records, which have the
+	// port and the weight; those of the lowest priority are used, the others are backups.
 	Backends []Backend `yaml:"backends" required:"true" min:"1" max:"10000" good:"[192.0.2.7:443, {address: \"db.example.net:443\", weight: 3}]" bad:"[192.0.2.7]"`
 	// Most connections that this pool holds at one time. 0: no limit.
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"5000" bad:"5k"`
@@ -70,9 +71,11 @@ type Pool struct {
 // Backend is one backend, or a name that stands for several. `host:port` alone is short for `{address: "host:port"}`.
 type Backend struct {
 	Mapping
-	// `host:port`, with an IP address or a DNS name.
+	// `host:port`, with an IP address or a DNS name; or `srv:` and the name of a service, such as
+	// `srv:_https._tcp.example.net`.
 	Address Target `yaml:"address" required:"true" good:"\"[2001:db8::7]:443\"" bad:"\"0.0.0.0:443\""`
-	// Its share, beside the weights of the others. 0: it takes no new connections.
+	// Its share, beside the weights of the others. 0: it takes no new connections. Of a service, every record's weight is
+	// multiplied by it.
 	Weight Count `yaml:"weight" default:"1" min:"0" max:"65535" good:"3" bad:"-1"`
 	// Most connections that it holds at one time. 0: no limit.
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"500" bad:"1.5"`
