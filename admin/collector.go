@@ -57,6 +57,7 @@ type scrape struct {
 }
 
 func (s *scrape) process(st *balancer.Stats, ready bool) {
+	s.add(metricOverlaps, float64(st.Overlaps.Total))
 	s.add(metricLimit, float64(st.Limit))
 	s.add(metricReady, zeroOrOne(ready))
 	s.add(metricLogDropped, float64(st.LogDropped))

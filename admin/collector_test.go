@@ -133,6 +133,9 @@ switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="up"} 0
 # TYPE switchyard_backend_up gauge
 switchyard_backend_up{backend="10.0.0.1:443",pool="web"} 1
 switchyard_backend_up{backend="[2001:db8::1]:443",pool="web"} 0
+# HELP switchyard_certificate_overlaps Hosts for which the certificate of another pool on the same listener is good, too, as far as checks by TLS have seen certificates
+# TYPE switchyard_certificate_overlaps gauge
+switchyard_certificate_overlaps 1
 # HELP switchyard_client_hello_duration_seconds Time from accept to a complete ClientHello, a PROXY header included
 # TYPE switchyard_client_hello_duration_seconds histogram
 switchyard_client_hello_duration_seconds_bucket{listener="public",le="0.001"} 900
@@ -247,7 +250,7 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
-	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 15
+	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
 	}

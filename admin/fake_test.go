@@ -59,6 +59,9 @@ func busy() *fakeSource {
 					State: pool.StateDrain, Override: pool.OverrideDrain, Weight: 3, Backup: true},
 			},
 		}},
+		Overlaps: balancer.Overlaps{Total: 1, First: []balancer.Overlap{{
+			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
+		}}},
 		Attempts:    balancer.AttemptStats{Started: 970, ConnectFailed: 4, AnswerFailed: 3},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),

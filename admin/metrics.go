@@ -49,6 +49,7 @@ const (
 	metricBackendBytes
 	metricBackendEjections
 	metricBackendCertificate
+	metricOverlaps
 	metricLimit
 	metricReady
 	metricLogDropped
@@ -135,6 +136,9 @@ var metricTable = [numMetrics]metric{
 	metricBackendCertificate: {"backend_certificate_not_after_timestamp_seconds", gauge, []string{"pool", "backend"},
 		"When the certificate ends that the last check by TLS was shown, in seconds since the epoch; absent where there is none",
 		"Alert on less than two weeks from now; the log warns, too."},
+	metricOverlaps: {"certificate_overlaps", gauge, nil,
+		"Hosts for which the certificate of another pool on the same listener is good, too, as far as checks by TLS have seen certificates",
+		"Browsers with HTTP/2 may send requests for such a host to the other pool, past the routes; `switchyard status` lists them. Give each pool its own certificate, or both names one pool."},
 	metricLimit: {"connection_limit", gauge, nil,
 		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
 		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},

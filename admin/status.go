@@ -28,6 +28,9 @@ type Status struct {
 	ConnectFailures uint64          `json:"connect_failures"`
 	AnswerFailures  uint64          `json:"answer_failures"`
 	Config          *control.Status `json:"config,omitempty"` // absent while starting
+	// Overlaps are hosts for which the certificate of another pool is good, too: how many, and the first hundred.
+	Overlaps     int                `json:"certificate_overlaps"`
+	OverlapsList []balancer.Overlap `json:"certificate_overlaps_first,omitempty"`
 }
 
 // ListenerStatus is one listener since the start.
@@ -105,6 +108,7 @@ func (s *state) status() Status {
 	out.LogDropped, out.Panics = st.LogDropped, st.Panics
 	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
 	out.Config = s.control()
+	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))
 	}

@@ -49,6 +49,9 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 			},
 		}},
 		Attempts: 970, ConnectFailures: 4, AnswerFailures: 3, Config: &ctl.status,
+		Overlaps: 1, OverlapsList: []balancer.Overlap{{
+			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
+		}},
 	}
 	if got.UptimeSeconds == 0 {
 		t.Error("uptime is zero")

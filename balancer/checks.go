@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/health"
@@ -14,7 +15,7 @@ import (
 type checks struct {
 	log     *slog.Logger
 	checker *health.Checker
-	found   func() // a state has changed
+	keeper  *keeper // is told what has changed
 	watches map[*pool.Backend]*watch
 }
 
@@ -25,9 +26,9 @@ type watch struct {
 	stop   func() // nothing is heard of the checks after it
 }
 
-func newChecks(log *slog.Logger, found func()) *checks {
+func newChecks(log *slog.Logger, k *keeper) *checks {
 	quiet := slog.New(errorsOnly{log.Handler()}) // changes of state are told by pool, with everything else that changes one
-	return &checks{log: log, checker: health.New(quiet), found: found, watches: map[*pool.Backend]*watch{}}
+	return &checks{log: log, checker: health.New(quiet), keeper: k, watches: map[*pool.Backend]*watch{}}
 }
 
 // errorsOnly is a handler that wants nothing below level error.
@@ -73,8 +74,12 @@ func (c *checks) begin(b *pool.Backend, cfg *pool.Config) *watch {
 		if expiresSoon(now) && !(expiresSoon(before) && before.NotAfter.Equal(now.NotAfter)) {
 			c.log.Warn("the certificate of a backend expires soon", "pool", cfg.Name, "backend", b.Name, "not_after", now.NotAfter.UTC())
 		}
-		if b.Checked(now) {
-			c.found()
+		shown := before == nil && now.Names != nil || before != nil && !slices.Equal(before.Names, now.Names)
+		if shown {
+			c.keeper.shown.Store(true)
+		}
+		if b.Checked(now) || shown {
+			c.keeper.wakeUp()
 		}
 	})}
 }

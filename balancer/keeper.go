@@ -12,18 +12,21 @@ import (
 // keeper watches over all pools, in one goroutine: it has their members checked, ends ejections, decides on panic mode,
 // and writes a line when a backend's state has changed.
 type keeper struct {
-	server  *Server
-	checks  *checks       // the goroutine's
-	moved   atomic.Bool   // pools or members have changed
-	pending atomic.Bool   // a wake-up is on its way
-	wake    chan struct{} // has room for one
-	quit    chan struct{}
-	done    chan struct{}
+	server   *Server
+	checks   *checks     // the goroutine's
+	moved    atomic.Bool // pools or members have changed
+	shown    atomic.Bool // a backend has shown another certificate
+	overlaps atomic.Pointer[Overlaps]
+	pending  atomic.Bool   // a wake-up is on its way
+	wake     chan struct{} // has room for one
+	quit     chan struct{}
+	done     chan struct{}
 }
 
 func newKeeper(s *Server) *keeper {
 	k := &keeper{server: s, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	k.checks = newChecks(s.log, k.wakeUp)
+	k.checks = newChecks(s.log, k)
+	k.overlaps.Store(&Overlaps{})
 	return k
 }
 
@@ -70,9 +73,14 @@ func (k *keeper) stop() {
 
 // review looks at every pool, and returns when to look again; 0: when somebody asks.
 func (k *keeper) review() (next int64) {
-	pools := k.server.world.Load().order
-	if k.moved.Swap(false) {
+	now := k.server.world.Load()
+	pools := now.order
+	moved, shown := k.moved.Swap(false), k.shown.Swap(false)
+	if moved {
 		k.checks.follow(pools)
+	}
+	if moved || shown {
+		k.findOverlaps(now)
 	}
 	for _, p := range pools {
 		r := p.Review(pool.Clock())
@@ -87,6 +95,21 @@ func (k *keeper) review() (next int64) {
 		}
 	}
 	return next
+}
+
+// findOverlaps looks for overlaps of certificates, and warns when there are more than before.
+func (k *keeper) findOverlaps(now *world) {
+	var listeners []string
+	for _, l := range now.listeners {
+		listeners = append(listeners, l.name())
+	}
+	found := findOverlaps(now.routes, listeners, certificates(now.order))
+	before := k.overlaps.Swap(&found)
+	if found.Total > before.Total {
+		o := &found.First[0]
+		k.server.log.Warn("the certificate of a pool is good for hosts of another: browsers may send their requests to the wrong one",
+			"overlaps", found.Total, "listener", o.Listener, "pool", o.Pool, "name", o.Name, "host", o.Host, "other_pool", o.OtherPool)
+	}
 }
 
 // logChange writes that a backend's state has changed, and why.

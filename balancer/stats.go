@@ -17,6 +17,7 @@ type Stats struct {
 	LogDropped  uint64
 	Panics      uint64
 	Started     time.Time
+	Overlaps    Overlaps // of certificates
 }
 
 // ListenerStats are the counters of one listener.
@@ -83,6 +84,7 @@ type Histogram struct {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
+		Overlaps: *s.keeper.overlaps.Load(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()
