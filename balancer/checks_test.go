@@ -21,6 +21,7 @@ type toggled struct {
 	addr     string
 	l        net.Listener
 	accepted atomic.Int64
+	answer   atomic.Bool // a hello is answered
 }
 
 func newToggled(t testing.TB) *toggled {
@@ -39,6 +40,11 @@ func (b *toggled) listen(t testing.TB, addr string) {
 	b.l, b.addr = l, l.Addr().String()
 	serveOn(t, l, func(c *net.TCPConn) {
 		b.accepted.Add(1)
+		if b.answer.Load() {
+			if _, err := readHelloRecord(c); err == nil {
+				c.Write(serverHelloLike)
+			}
+		}
 		io.Copy(io.Discard, c)
 	})
 }

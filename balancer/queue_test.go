@@ -169,7 +169,7 @@ func TestWaitingAcrossLoops(t *testing.T) {
 	t.Parallel()
 	p := testPool("pool", echo(t), echo(t))
 	p.Backends[0].MaxConnections, p.Backends[1].MaxConnections = 2, 2
-	p.QueueTimeout, p.QueueSize = time.Minute, 1000
+	p.QueueTimeout, p.QueueSize = time.Minute, 3000
 	s := serve(t, oneHost("a.example.com", p), func(o *Options) { o.Loops = 4 })
 	n := sized(300, 3000)
 	var wg sync.WaitGroup
