@@ -49,8 +49,8 @@ func small(t *testing.T, cfg bench.CompareConfig) bench.CompareConfig {
 		t.Fatal(err)
 	}
 	cfg.Self = []string{self, childArgument}
-	cfg.Rounds, cfg.Duration, cfg.Workers, cfg.Idle, cfg.Bulk, cfg.Names = 2, 100*time.Millisecond, 8, 50, 4<<20, 20
-	cfg.NameCounts = []int{10}
+	cfg.Rounds, cfg.Duration, cfg.Workers, cfg.Idle, cfg.Bulk = 2, 100*time.Millisecond, 8, 50, 4<<20
+	cfg.Names = []int{20}
 	cfg.NoStrace = true
 	return cfg
 }
