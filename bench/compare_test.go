@@ -5,7 +5,6 @@ package bench_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/bench"
@@ -104,7 +104,7 @@ func TestInstalledPeersDoTheSameWork(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			cfg := small(t, bench.CompareConfig{Only: []string{family, family + "-splice", family + "-128k"}})
-			cfg.Cases = []string{"hello", "roundtrip", "download", "upload", "handshake", "idle", "startup"}
+			cfg.Cases = []string{"hello", "churn", "roundtrip", "download", "upload", "handshake", "handshake12", "resume", "idle", "startup"}
 			c, err := bench.Compare(t.Context(), cfg)
 			if err != nil && strings.Contains(err.Error(), "no peer is installed") {
 				t.Skipf("%s is not installed: apt-get install haproxy nginx libnginx-mod-stream", family)
@@ -145,23 +145,15 @@ func TestUnknownCaseIsRefused(t *testing.T) {
 	}
 }
 
-func TestComparisonIsWritten(t *testing.T) {
-	c := compare(t, small(t, bench.CompareConfig{Only: []string{"gocopy"}, Cases: []string{"hello", "idle", "download"}}))
-	var text, data bytes.Buffer
-	if err := c.WriteText(&text); err != nil {
-		t.Fatal(err)
+func TestVariantsAreMeasuredAtTheMiddleSize(t *testing.T) {
+	cfg := small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}, Cases: []string{"hello"}})
+	cfg.Names, cfg.Rounds = []int{30, 10, 20}, 1
+	got := map[int]int{}
+	for _, result := range compare(t, cfg).Cases {
+		got[result.Names] = len(result.Rows)
 	}
-	for _, want := range []string{"congestion control", "gocopy", "µs of CPU per connection", "s of CPU per GB", "descriptors"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("text lacks %q:\n%s", want, &text)
-		}
-	}
-	var back bench.Comparison
-	if err := c.WriteJSON(&data); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Cases) != 3 {
-		t.Errorf("JSON: %v, %d cases", err, len(back.Cases))
+	if diff := cmp.Diff(map[int]int{10: 1, 20: 2, 30: 1}, got); diff != "" {
+		t.Errorf("rows by size (-want +got):\n%s", diff)
 	}
 }
 

@@ -29,6 +29,9 @@ type PeerInfo struct {
 	Config  string `json:"config,omitempty"`  // of its first case; long lists of names are shortened
 }
 
+// version is what stands where a version is expected: why there is none, if there is none.
+func (p *PeerInfo) version() string { return cmp.Or(p.Missing, p.Version) }
+
 // CaseResult is one table.
 type CaseResult struct {
 	Key   string `json:"case"`

@@ -113,6 +113,9 @@ func (c *comparer) measureIdle(s *scenario, b *balancer) (r Round, err error) {
 	held := float64(*news.Held)
 	r.Memory = memory2
 	r.Held, r.Value, r.FDs = *news.Held, float64(memory2-memory)/held, float64(fds2-fds)/held
+	if r.Value < 0 {
+		c.report.warn("%s, %d names: the memory fell while %d connections were held: too few to weigh, see --idle", b.peer.name, s.names, r.Held)
+	}
 	_ = generator.input.Close() // lets the connections go
 	if news, err = generator.next(); err != nil {
 		return r, fmt.Errorf("generator: %w", err)

@@ -20,7 +20,7 @@ type Moment struct {
 // A load starts with moments of firstWidth, and has mostMoments of them at the most: the width doubles whenever they
 // would be more, so that an hour takes no more room than a second.
 const (
-	firstWidth  = 50 * time.Millisecond
+	firstWidth  = 20 * time.Millisecond
 	mostMoments = 240
 )
 
