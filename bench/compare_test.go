@@ -65,6 +65,7 @@ func compare(t *testing.T, cfg bench.CompareConfig) *bench.Comparison {
 }
 
 func TestCompareMeasuresEveryCase(t *testing.T) {
+	t.Parallel()
 	c := compare(t, small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}}))
 	checkRows(t, c)
 	if len(c.Cases) != len(bench.CaseKeys()) {
@@ -100,6 +101,7 @@ func checkRows(t *testing.T, c *bench.Comparison) {
 // The generated configurations mean what they should: every name reaches its own pool, or connections would fail as
 // misrouted, and bulk arrives.
 func TestInstalledPeersDoTheSameWork(t *testing.T) {
+	t.Parallel()
 	for _, family := range []string{"haproxy", "nginx"} {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
@@ -146,6 +148,7 @@ func TestUnknownCaseIsRefused(t *testing.T) {
 }
 
 func TestVariantsAreMeasuredAtTheMiddleSize(t *testing.T) {
+	t.Parallel()
 	cfg := small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}, Cases: []string{"hello"}})
 	cfg.Names, cfg.Rounds = []int{30, 10, 20}, 1
 	got := map[int]int{}

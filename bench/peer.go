@@ -236,9 +236,13 @@ func (b *balancer) stop() {
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
+// balancerPort is where balancers listen: an address that no connection comes from, so that none has its port when a
+// balancer wants it. Backends are called from 127.0.0.1, balancers from 127.0.0.2 on.
+var balancerPort = netip.MustParseAddrPort("127.0.1.1:0")
+
 // freePort is a port that nobody listens on now. Its taker must be quick.
 func freePort() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp", anyPort.String())
+	l, err := net.Listen("tcp", balancerPort.String())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}

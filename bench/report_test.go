@@ -15,6 +15,7 @@ import (
 )
 
 func TestComparisonIsWrittenInEveryFormat(t *testing.T) {
+	t.Parallel()
 	c := compare(t, small(t, bench.CompareConfig{
 		Only: []string{"direct", "gocopy"}, Cases: []string{"hello", "rate", "roundtrip", "idle", "download", "startup"}}))
 	for _, test := range []struct {
@@ -41,6 +42,7 @@ func TestComparisonIsWrittenInEveryFormat(t *testing.T) {
 
 // What is written as JSON and read again says the same in every other format.
 func TestSavedComparisonIsWrittenTheSame(t *testing.T) {
+	t.Parallel()
 	c := compare(t, small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}, Cases: []string{"hello", "upload"}}))
 	var saved bytes.Buffer
 	if err := c.WriteJSON(&saved); err != nil {
@@ -118,6 +120,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 }
 
 func TestSelfCheckRunsEveryCheck(t *testing.T) {
+	t.Parallel()
 	told := 0
 	checks, err := bench.SelfCheck(t.Context(), func(string) { told++ })
 	if err != nil || len(checks) != 5 || told != 5 {
