@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 
 // Cost is what a process and its descendants, those of LoadConfig.PID, spent on a load.
 type Cost struct {
-	CPU    proc.CPU `json:"cpu"`
-	Memory int64    `json:"memory_bytes"` // proportional set size at the end; of ModeIdle while the connections are held
+	CPU proc.CPU `json:"cpu"`
+	// Memory is the proportional set size at the end, of ModeIdle while the connections are held. 0 where the kernel
+	// does not tell, which it only does the owner of a process.
+	Memory int64 `json:"memory_bytes"`
 	// Held is how many connections ModeIdle held, the others what the processes gained for each.
 	Held      int     `json:"held,omitempty"`
 	HeldBytes float64 `json:"bytes_per_held,omitempty"`
@@ -28,7 +31,8 @@ type reading struct {
 	fds    int
 }
 
-func read(pid int) (r reading, err error) {
+// read fails where it cannot tell the processor time, or all of it if all is asked for.
+func read(pid int, all bool) (r reading, err error) {
 	pids, err := proc.Tree(pid)
 	if err != nil {
 		return r, err
@@ -36,10 +40,12 @@ func read(pid int) (r reading, err error) {
 	if r.cpu, err = proc.CPUOf(pids); err != nil {
 		return r, err
 	}
-	if r.memory, err = proc.MemoryOf(pids); err != nil {
-		return r, err
+	var err1, err2 error
+	r.memory, err1 = proc.MemoryOf(pids)
+	r.fds, err2 = proc.FDsOf(pids)
+	if all {
+		err = errors.Join(err1, err2)
 	}
-	r.fds, err = proc.FDsOf(pids)
 	return r, err
 }
 
@@ -48,7 +54,7 @@ func watched(ctx context.Context, cfg LoadConfig, run func(context.Context, Load
 	if cfg.PID == 0 {
 		return run(ctx, cfg)
 	}
-	before, err := read(cfg.PID)
+	before, err := read(cfg.PID, cfg.Mode == ModeIdle)
 	if err != nil {
 		return nil, fmt.Errorf("process %d: %w", cfg.PID, err)
 	}
@@ -61,7 +67,7 @@ func watched(ctx context.Context, cfg LoadConfig, run func(context.Context, Load
 		return nil, err
 	}
 	time.Sleep(settle)
-	after, err := read(cfg.PID)
+	after, err := read(cfg.PID, false)
 	if err != nil {
 		return nil, fmt.Errorf("process %d did not survive the load: %w", cfg.PID, err)
 	}
@@ -76,7 +82,7 @@ func watched(ctx context.Context, cfg LoadConfig, run func(context.Context, Load
 func weighHeld(ctx context.Context, cfg LoadConfig, before reading, cost *Cost) func(int) {
 	return func(held int) {
 		time.Sleep(settle)
-		if now, err := read(cfg.PID); err == nil && held > 0 {
+		if now, err := read(cfg.PID, true); err == nil && held > 0 {
 			cost.Held, cost.Memory = held, now.memory
 			cost.HeldBytes = float64(now.memory-before.memory) / float64(held)
 			cost.HeldFDs = float64(now.fds-before.fds) / float64(held)
