@@ -20,7 +20,7 @@ type CompareConfig struct {
 	// Rounds is how often each row is measured, all rows in turn. 0 means 5.
 	Rounds int `json:"rounds"`
 	// Duration is how long one round of a timed case lasts, WarmUp how long each row runs before the first. 0 means
-	// 3 s, and a sixth of Duration.
+	// 2 s, and a sixth of Duration.
 	Duration time.Duration `json:"duration_ns"`
 	WarmUp   time.Duration `json:"warm_up_ns"`
 	// Workers is the connections at a time at saturation and of the round trips. 0 means 64.
@@ -46,7 +46,7 @@ type CompareConfig struct {
 
 func (cfg CompareConfig) withDefaults() CompareConfig {
 	setDefault(&cfg.Rounds, 5)
-	setDefault(&cfg.Duration, 3*time.Second)
+	setDefault(&cfg.Duration, 2*time.Second)
 	setDefault(&cfg.WarmUp, cfg.Duration/6)
 	setDefault(&cfg.Workers, 64)
 	setDefault(&cfg.Rate, 800)

@@ -22,9 +22,9 @@ round. What is compared is the processor time of the balancer's processes for ea
 connection, round trip and gigabyte, and its memory for each idle connection. In every
 table less is better; a ratio divides by the better of HAProxy and nginx.
 
-It takes some minutes and most of the machine. --quick shows that it works, and its
-numbers mean nothing. With --baseline the exit status is 1 if a figure of Switchyard is
-worse than in an earlier comparison; more rounds make that more certain.`,
+All of it takes a quarter of an hour and most of the machine. --quick shows that it
+works, and its numbers mean nothing. With --baseline the exit status is 1 if a figure of
+Switchyard is worse than in an earlier comparison; more rounds make that more certain.`,
 		Example: `  # everything, at three sizes of the table, into a directory
   switchyard bench compare --names 10,1000,100000 --dir comparison
 
@@ -54,7 +54,7 @@ func (c *benchCompare) addFlags(cmd *cobra.Command) {
 	flags.StringSliceVar(&cfg.Only, "only", nil, "only these `ROWS`, switchyard's included")
 	flags.StringToStringVar(&cfg.Binaries, "bin", nil, "`NAME=PATH` of switchyard, haproxy or nginx, where not the one in PATH")
 	flags.IntVar(&cfg.Rounds, "rounds", 0, "measure each `N` times (5)")
-	flags.DurationVar(&cfg.Duration, "duration", 0, "`DURATION` of a round (3s)")
+	flags.DurationVar(&cfg.Duration, "duration", 0, "`DURATION` of a round (2s)")
 	flags.DurationVar(&cfg.WarmUp, "warm-up", 0, "`DURATION` before the first round (a sixth of --duration)")
 	flags.IntVar(&cfg.Workers, "workers", 0, "`N` connections at a time (64)")
 	flags.Float64Var(&cfg.Rate, "rate", 0, "`N` connections a second in the open loop (800)")

@@ -64,12 +64,7 @@ func readReport(text []byte) (r savedReport, err error) {
 
 // show prints the report and judges it by the baseline, which may be nil.
 func (r savedReport) show(cmd *cobra.Command, out *reportFlags, baseline *os.File) error {
-	w := writers{}
-	if r.load != nil {
-		w = loadWriters(r.load)
-	} else {
-		w = comparisonWriters(r.comparison)
-	}
+	w := r.writers()
 	if w[out.format] == nil {
 		return usageError("markdown is for comparisons", "a report of bench load has no format %q", out.format)
 	}
@@ -81,6 +76,13 @@ func (r savedReport) show(cmd *cobra.Command, out *reportFlags, baseline *os.Fil
 		return fmt.Errorf("%s: %w", baseline.Name(), err)
 	}
 	return out.judge(cmd.ErrOrStderr(), changes)
+}
+
+func (r savedReport) writers() writers {
+	if r.load != nil {
+		return loadWriters(r.load)
+	}
+	return comparisonWriters(r.comparison)
 }
 
 func (r savedReport) since(baseline *os.File) (*bench.Changes, error) {
