@@ -80,7 +80,7 @@ bench-compare: build ## Measure against HAProxy and nginx, interleaved, on this 
 bench-report: build ## Measure all that docs/benchmarks.md shows, in a quarter of an hour, into REPORT (dist/bench)
 	mkdir -p $(REPORT)
 	bin/switchyard bench selfcheck | tee $(REPORT)/selfcheck.txt
-	bin/switchyard bench compare --names 10,1000,100000 --rounds 5 --duration 600ms --bulk 192MiB --dir $(REPORT) $(ARGS)
+	bin/switchyard bench compare --names 10,1000,100000 --rounds 5 --duration 600ms --bulk 192MiB --idle 8000 --dir $(REPORT) $(ARGS)
 
 .PHONY: cover
 cover: ## Write cover.out and cover.html, print the coverage of each package

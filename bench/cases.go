@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // bulkCases are the cases whose rows include the variants that are tuned for bulk, connectionCases those with the
@@ -123,7 +124,8 @@ func standingScenarios(cfg CompareConfig) []*scenario {
 			load: LoadConfig{Mode: ModeRoundTrip, Workers: cfg.Workers}},
 		bulk(ModeDownload), bulk(ModeUpload), bulk(ModeThroughput),
 		{key: "idle", title: fmt.Sprintf("%d idle connections", cfg.Idle), unit: perIdle, fresh: true,
-			load: LoadConfig{Mode: ModeIdle, Workers: cfg.Idle}, measure: (*comparer).measureIdle},
+			// A balancer that holds no more is soon done with: 64 at a time wait for so long each.
+			load: LoadConfig{Mode: ModeIdle, Workers: cfg.Idle, Timeout: 2 * time.Second}, measure: (*comparer).measureIdle},
 	}
 }
 

@@ -179,8 +179,8 @@ func (c *comparer) measured(s *scenario) (list []*peer) {
 		switch {
 		case len(p.only) > 0 && !slices.Contains(p.only, s.key):
 		case p.variant() && s.names != c.cfg.middle():
-		case s.unit == untilReady && p.configure == nil, s.unit == perIdle && p.family == familyDirect:
-			// nothing to start, or nothing that holds
+		case p.configure == nil && (s.unit == untilReady || s.unit == perIdle):
+			// nothing to start, nothing that holds, or (io.Copy, with its pipes) three times the descriptors
 		default:
 			list = append(list, p)
 		}
