@@ -44,7 +44,6 @@ func runHandshakes(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	h.tally = newTally()
 	h.tally.primed = primed
 	stop := h.tellEachSecond()
-	defer stop()
 	var end time.Time
 	if cfg.Duration > 0 {
 		end = h.tally.began.Add(cfg.Duration)
@@ -54,6 +53,7 @@ func runHandshakes(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	} else {
 		h.closed(ctx, end)
 	}
+	stop() // from here on nobody else reads the tally
 	return h.tally.report(cfg), nil
 }
 
