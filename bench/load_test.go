@@ -164,24 +164,29 @@ func TestResumeKeepsASessionForEachName(t *testing.T) {
 	}
 }
 
+// httpsServer is a server that is not ours. It accepts versions from oldest on.
+func httpsServer(t *testing.T, oldest uint16) []netip.AddrPort {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of who leaves early
+	server.TLS = &tls.Config{MinVersion: oldest}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return []netip.AddrPort{server.Listener.Addr().(*net.TCPAddr).AddrPort()}
+}
+
 // Any TLS server will do where it is only asked for a handshake.
 func TestAnyServer(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of who leaves early
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	target := []netip.AddrPort{server.Listener.Addr().(*net.TCPAddr).AddrPort()}
 	for _, cfg := range []bench.LoadConfig{
 		{Mode: bench.ModeHello}, {Mode: bench.ModeHandshake}, {Mode: bench.ModeResume, Pools: 1},
 	} {
-		cfg.Targets, cfg.AnyServer, cfg.Count, cfg.Workers = target, true, 20, 4
+		cfg.Targets, cfg.AnyServer, cfg.Count, cfg.Workers = httpsServer(t, tls.VersionTLS12), true, 20, 4
 		if r := runLoad(t, cfg); r.Done != 20 {
 			t.Errorf("%s: %d done, failures %v %v", cfg.Mode, r.Done, r.Failures, r.Examples)
 		}
 	}
-	server.TLS.MinVersion = tls.VersionTLS13 // handshakes take a copy each
-	old := bench.LoadConfig{Targets: target, AnyServer: true, Count: 5, TLSVersion: tls.VersionTLS12}
+	old := bench.LoadConfig{Targets: httpsServer(t, tls.VersionTLS13), AnyServer: true, Count: 5, TLSVersion: tls.VersionTLS12}
 	for _, mode := range []bench.Mode{bench.ModeHello, bench.ModeHandshake} {
 		old.Mode = mode
 		if r := runLoad(t, old); r.Failures["alert"] != 5 {
