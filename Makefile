@@ -7,6 +7,7 @@ BENCH     ?= .
 PKG       ?= ./...
 CASES     ?= 1000000
 ARGS      ?=
+REPORT    ?= dist/bench
 SOAK      ?= 30
 PLATFORMS ?= linux/amd64 linux/arm64
 
@@ -74,6 +75,12 @@ bench: ## Run the Go benchmarks: BENCH=pattern PKG=./peek COUNT=10
 .PHONY: bench-compare
 bench-compare: build ## Measure against HAProxy and nginx, interleaved, on this machine: ARGS="--rounds 10"
 	bin/switchyard bench compare $(ARGS)
+
+.PHONY: bench-report
+bench-report: build ## Measure all that docs/benchmarks.md shows, in a quarter of an hour, into REPORT (dist/bench)
+	mkdir -p $(REPORT)
+	bin/switchyard bench selfcheck | tee $(REPORT)/selfcheck.txt
+	bin/switchyard bench compare --names 10,1000,100000 --rounds 5 --duration 600ms --bulk 192MiB --idle 8000 --dir $(REPORT) $(ARGS)
 
 .PHONY: cover
 cover: ## Write cover.out and cover.html, print the coverage of each package

@@ -50,7 +50,7 @@ type Prepared struct {
 func (s *Server) Prepare(ctx context.Context, cfg *Config) (*Prepared, error) {
 	st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
 	return s.prepare(ctx, func() (*route.Pending, *State, error) {
-		table, err := s.table.Prepare(cfg.set())
+		table, err := s.table.Prepare(cfg.RouteSet())
 		return table, st, err
 	}, ctx)
 }

@@ -144,7 +144,7 @@ func (s *Server) serve(cfg *Config) error {
 	cancel()
 	p, err := s.prepare(context.Background(), func() (*route.Pending, *State, error) {
 		st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
-		table, err := s.table.Prepare(cfg.set())
+		table, err := s.table.Prepare(cfg.RouteSet())
 		return table, st, err
 	}, soon)
 	if err != nil {

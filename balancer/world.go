@@ -62,8 +62,8 @@ func (w *world) listenerConfigs() []ListenerConfig {
 	return all
 }
 
-// set is the routing table of cfg.
-func (cfg *Config) set() *route.Set {
+// RouteSet is the part of cfg that decides where connections go. It shares the routes with cfg.
+func (cfg *Config) RouteSet() *route.Set {
 	set := &route.Set{Routes: cfg.Routes}
 	for i := range cfg.Pools {
 		set.Pools = append(set.Pools, cfg.Pools[i].Name)

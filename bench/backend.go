@@ -20,6 +20,8 @@ type BackendConfig struct {
 	// TLS makes the backend complete the handshake with a certificate of its own making for any name, and answer
 	// inside it. Otherwise it reads a ClientHello and answers at once with a ServerHello's shape.
 	TLS bool `json:"tls,omitempty"`
+	// Key is the kind of the certificate's key: "ecdsa" (P-256) or "rsa" (2048 bits). Empty means "ecdsa".
+	Key string `json:"key,omitempty"`
 	// Delay is added to every answer.
 	Delay time.Duration `json:"delay_ns,omitempty"`
 	// FailEvery resets each n-th connection in place of an answer; 0 is never.

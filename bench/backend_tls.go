@@ -2,12 +2,15 @@ package bench
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -30,12 +33,13 @@ type tlsBackend struct {
 }
 
 func runTLSBackend(ctx context.Context, cfg BackendConfig) error {
-	cert, err := selfSigned()
+	cert, err := selfSigned(cfg.Key)
 	if err != nil {
 		return err
 	}
 	b := &tlsBackend{
-		cfg:    cfg,
+		cfg: cfg,
+		// One for all pools: a session that one of them gave out is resumed at each.
 		config: &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}},
 		open:   map[net.Conn]struct{}{},
 	}
@@ -92,12 +96,16 @@ func (b *tlsBackend) accept(l net.Listener, pool int, serving *sync.WaitGroup) {
 	}
 }
 
-// note counts a connection and keeps it for closeAll; n is its number.
+// note counts a connection and keeps it for closeAll; n is its number. A stall begins here: whoever wants to go on
+// takes the same lock.
 func (b *tlsBackend) note(conn net.Conn) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open[conn] = struct{}{}
 	b.accepted++
+	if b.cfg.StallFor > 0 && b.accepted == b.cfg.StallAfter {
+		time.Sleep(b.cfg.StallFor)
+	}
 	if b.closing {
 		_ = conn.Close()
 	}
@@ -112,11 +120,21 @@ func (b *tlsBackend) serve(conn net.Conn, pool, n int) {
 	}
 	time.Sleep(b.cfg.Delay)
 	tlsConn := tls.Server(conn, b.config)
+	if err := tlsConn.Handshake(); err != nil {
+		return
+	}
+	b.awaitStall()
 	answer := wire.Answer{Pool: uint32(pool)}.Bytes()
 	if _, err := tlsConn.Write(answer[:]); err != nil {
 		return
 	}
 	_, _ = io.Copy(io.Discard, tlsConn) // until the client closes
+}
+
+// awaitStall returns when no stall is under way.
+func (b *tlsBackend) awaitStall() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 }
 
 func (b *tlsBackend) forget(conn net.Conn) {
@@ -135,13 +153,26 @@ func (b *tlsBackend) closeAll() {
 	}
 }
 
-// selfSigned makes a P-256 certificate that a client must not verify: it names no host.
-func selfSigned() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// selfSigned makes a certificate that a client must not verify: it names no host.
+func selfSigned(kind string) (tls.Certificate, error) {
+	key, err := newKey(kind)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// rsaBits is what public certificate authorities issue for at the least (CA/Browser Forum, baseline requirements 6.1.5).
+const rsaBits = 2048
+
+func newKey(kind string) (crypto.Signer, error) {
+	switch kind {
+	case "", "ecdsa":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "rsa":
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	}
+	return nil, fmt.Errorf("key %q: want ecdsa or rsa", kind)
 }

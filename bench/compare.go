@@ -48,7 +48,10 @@ type comparer struct {
 	fds      int
 	report   *Comparison
 	peers    []*peer // those that are there
-	backends map[bool]*backendProcess
+	backends map[backendKind]*backendProcess
+	done     int // rounds, of all that there are to make
+	all      int
+	began    time.Time
 }
 
 // backendProcess is a reference backend in a process of its own.
@@ -64,6 +67,11 @@ func newComparer(ctx context.Context, cfg CompareConfig) (*comparer, error) {
 	for _, key := range cfg.Cases {
 		if !slices.Contains(CaseKeys(), key) {
 			return nil, fmt.Errorf("unknown case %q: there are %s", key, strings.Join(CaseKeys(), ", "))
+		}
+	}
+	for _, n := range cfg.Names {
+		if n < 1 {
+			return nil, fmt.Errorf("a table of %d names: want at least one", n)
 		}
 	}
 	if err := needDescriptors("a balancer", 2*max(cfg.Idle, cfg.Workers)+2*reservedFDs); err != nil {
@@ -84,7 +92,8 @@ func newComparer(ctx context.Context, cfg CompareConfig) (*comparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &comparer{ctx: ctx, cfg: cfg, dir: dir, fds: min(fds, fdsUsed), paths: map[string]string{}, backends: map[bool]*backendProcess{}}
+	c := &comparer{ctx: ctx, cfg: cfg, dir: dir, fds: min(fds, fdsUsed), paths: map[string]string{},
+		backends: map[backendKind]*backendProcess{}, began: time.Now()}
 	c.report = &Comparison{Config: cfg, Machine: proc.ThisMachine(), When: time.Now()}
 	if load := proc.LoadAverage(); load > float64(runtime.NumCPU())/2 {
 		c.report.warn("the load average was %.1f at the start: other work shares the machine", load)
@@ -152,15 +161,31 @@ func (c *comparer) locate(p *peer, info *PeerInfo) error {
 }
 
 func (c *comparer) run() error {
-	for _, s := range scenarios(c.cfg) {
-		if len(c.cfg.Cases) > 0 && !slices.Contains(c.cfg.Cases, s.key) {
-			continue
-		}
+	list := allScenarios(c.cfg)
+	for _, s := range list {
+		c.all += c.cfg.Rounds * len(c.measured(s))
+	}
+	for _, s := range list {
 		if err := c.runCase(s); err != nil {
 			return fmt.Errorf("%s: %w", s.key, err)
 		}
 	}
 	return nil
+}
+
+// measured are the peers that have a row in a case.
+func (c *comparer) measured(s *scenario) (list []*peer) {
+	for _, p := range c.peers {
+		switch {
+		case len(p.only) > 0 && !slices.Contains(p.only, s.key):
+		case p.variant() && s.names != c.cfg.middle():
+		case p.configure == nil && (s.unit == untilReady || s.unit == perIdle):
+			// nothing to start, nothing that holds, or (io.Copy, with its pipes) three times the descriptors
+		default:
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // contestant is a row that is being measured.
@@ -209,23 +234,23 @@ func (c *comparer) workFor(s *scenario) (w work, err error) {
 	if w.names, err = wire.ParseNames(DefaultNames(s.names)); err != nil {
 		return w, err
 	}
-	b := c.backends[s.tls]
+	b := c.backends[s.backend]
 	if b == nil {
-		if b, err = c.startBackend(s.tls); err != nil {
+		if b, err = c.startBackend(s.backend); err != nil {
 			return w, fmt.Errorf("backend: %w", err)
 		}
-		c.backends[s.tls] = b
+		c.backends[s.backend] = b
 	}
-	w.backends, w.cores, w.fds, w.tls = b.addrs, runtime.NumCPU(), c.fds, s.tls
+	w.backends, w.cores, w.fds, w.tls = b.addrs, runtime.NumCPU(), c.fds, s.backend.tls
 	return w, nil
 }
 
-func (c *comparer) startBackend(tls bool) (*backendProcess, error) {
+func (c *comparer) startBackend(kind backendKind) (*backendProcess, error) {
 	listen := make([]netip.AddrPort, c.cfg.Pools)
 	for i := range listen {
 		listen[i] = anyPort
 	}
-	started, err := startChild(c.ctx, c.cfg.Self, childOrder{Backend: &BackendConfig{Listen: listen, TLS: tls}})
+	started, err := startChild(c.ctx, c.cfg.Self, childOrder{Backend: &BackendConfig{Listen: listen, TLS: kind.tls, Key: kind.key}})
 	if err != nil {
 		return nil, err
 	}
@@ -238,14 +263,8 @@ func (c *comparer) startBackend(tls bool) (*backendProcess, error) {
 }
 
 func (c *comparer) contestants(s *scenario, result *CaseResult) (list []*contestant) {
-	for _, p := range c.peers {
-		if len(p.only) > 0 && !slices.Contains(p.only, s.key) {
-			continue
-		}
-		if s.unit == untilReady && p.configure == nil || s.unit == perIdle && p.family == familyDirect {
-			continue // nothing to start, or nothing that holds
-		}
-		row := &Row{Peer: p.name, tuned: p.tuned(), family: p.family}
+	for _, p := range c.measured(s) {
+		row := &Row{Peer: p.name, Family: p.family}
 		result.Rows = append(result.Rows, row)
 		list = append(list, &contestant{peer: p, row: row})
 	}
@@ -290,6 +309,7 @@ func (c *comparer) noteConfig(b *balancer) {
 
 // round measures a row once. A failure ends the row, not the comparison.
 func (c *comparer) round(s *scenario, k *contestant, w work, number int) {
+	c.done++
 	if k.row.Error != "" || c.ctx.Err() != nil {
 		return
 	}
@@ -309,6 +329,12 @@ func (c *comparer) round(s *scenario, k *contestant, w work, number int) {
 		return
 	}
 	k.row.Rounds = append(k.row.Rounds, r)
-	c.cfg.Progress(fmt.Sprintf("%s, %d names: round %d of %d: %s: %.4g %s",
-		s.key, s.names, number+1, c.cfg.Rounds, k.peer.name, r.Value, s.unit))
+	c.cfg.Progress(fmt.Sprintf("[%d/%d, %s left] %s, %d names, round %d: %s: %.4g %s",
+		c.done, c.all, c.left(), s.key, s.names, number+1, k.peer.name, r.Value, s.unit))
+}
+
+// left is how long the rest will take if it goes on as so far.
+func (c *comparer) left() time.Duration {
+	perRound := time.Since(c.began) / time.Duration(max(c.done, 1))
+	return (perRound * time.Duration(c.all-c.done)).Round(time.Second)
 }

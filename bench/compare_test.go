@@ -5,7 +5,6 @@ package bench_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/bench"
@@ -49,8 +49,8 @@ func small(t *testing.T, cfg bench.CompareConfig) bench.CompareConfig {
 		t.Fatal(err)
 	}
 	cfg.Self = []string{self, childArgument}
-	cfg.Rounds, cfg.Duration, cfg.Workers, cfg.Idle, cfg.Bulk, cfg.Names = 2, 100*time.Millisecond, 8, 50, 4<<20, 20
-	cfg.NameCounts = []int{10}
+	cfg.Rounds, cfg.Duration, cfg.Workers, cfg.Idle, cfg.Bulk = 2, 100*time.Millisecond, 8, 50, 4<<20
+	cfg.Names = []int{20}
 	cfg.NoStrace = true
 	return cfg
 }
@@ -65,6 +65,7 @@ func compare(t *testing.T, cfg bench.CompareConfig) *bench.Comparison {
 }
 
 func TestCompareMeasuresEveryCase(t *testing.T) {
+	t.Parallel()
 	c := compare(t, small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}}))
 	checkRows(t, c)
 	if len(c.Cases) != len(bench.CaseKeys()) {
@@ -100,11 +101,12 @@ func checkRows(t *testing.T, c *bench.Comparison) {
 // The generated configurations mean what they should: every name reaches its own pool, or connections would fail as
 // misrouted, and bulk arrives.
 func TestInstalledPeersDoTheSameWork(t *testing.T) {
+	t.Parallel()
 	for _, family := range []string{"haproxy", "nginx"} {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			cfg := small(t, bench.CompareConfig{Only: []string{family, family + "-splice", family + "-128k"}})
-			cfg.Cases = []string{"hello", "roundtrip", "download", "upload", "handshake", "idle", "startup"}
+			cfg.Cases = []string{"hello", "churn", "roundtrip", "download", "upload", "handshake", "handshake12", "resume", "idle", "startup"}
 			c, err := bench.Compare(t.Context(), cfg)
 			if err != nil && strings.Contains(err.Error(), "no peer is installed") {
 				t.Skipf("%s is not installed: apt-get install haproxy nginx libnginx-mod-stream", family)
@@ -145,23 +147,16 @@ func TestUnknownCaseIsRefused(t *testing.T) {
 	}
 }
 
-func TestComparisonIsWritten(t *testing.T) {
-	c := compare(t, small(t, bench.CompareConfig{Only: []string{"gocopy"}, Cases: []string{"hello", "idle", "download"}}))
-	var text, data bytes.Buffer
-	if err := c.WriteText(&text); err != nil {
-		t.Fatal(err)
+func TestVariantsAreMeasuredAtTheMiddleSize(t *testing.T) {
+	t.Parallel()
+	cfg := small(t, bench.CompareConfig{Only: []string{"direct", "gocopy"}, Cases: []string{"hello"}})
+	cfg.Names, cfg.Rounds = []int{30, 10, 20}, 1
+	got := map[int]int{}
+	for _, result := range compare(t, cfg).Cases {
+		got[result.Names] = len(result.Rows)
 	}
-	for _, want := range []string{"congestion control", "gocopy", "µs of CPU per connection", "s of CPU per GB", "descriptors"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("text lacks %q:\n%s", want, &text)
-		}
-	}
-	var back bench.Comparison
-	if err := c.WriteJSON(&data); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Cases) != 3 {
-		t.Errorf("JSON: %v, %d cases", err, len(back.Cases))
+	if diff := cmp.Diff(map[int]int{10: 1, 20: 2, 30: 1}, got); diff != "" {
+		t.Errorf("rows by size (-want +got):\n%s", diff)
 	}
 }
 

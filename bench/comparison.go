@@ -29,6 +29,9 @@ type PeerInfo struct {
 	Config  string `json:"config,omitempty"`  // of its first case; long lists of names are shortened
 }
 
+// version is what stands where a version is expected: why there is none, if there is none.
+func (p *PeerInfo) version() string { return cmp.Or(p.Missing, p.Version) }
+
 // CaseResult is one table.
 type CaseResult struct {
 	Key   string `json:"case"`
@@ -41,6 +44,7 @@ type CaseResult struct {
 // Row is one peer in one case.
 type Row struct {
 	Peer   string  `json:"peer"`
+	Family string  `json:"family"`          // the program: rows of one family are variants of each other
 	Error  string  `json:"error,omitempty"` // why there are fewer rounds than asked for
 	Rounds []Round `json:"rounds"`
 	Value  Spread  `json:"value"`
@@ -49,18 +53,19 @@ type Row struct {
 	RatioTuned  *Spread   `json:"ratio_tuned,omitempty"`  // to the best of all rows of HAProxy and nginx
 	RatioGoCopy *Spread   `json:"ratio_gocopy,omitempty"` // to the bare Go forwarder
 	Syscalls    *Syscalls `json:"syscalls,omitempty"`
-
-	family string
-	tuned  bool
 }
+
+// tuned reports whether the row is a variant and not the program's plain row.
+func (r *Row) tuned() bool { return r.Peer != r.Family }
 
 // Round is one measurement.
 type Round struct {
-	Value float64     `json:"value"`
-	CPU   proc.CPU    `json:"cpu"` // of the balancer's processes
-	Load  *LoadReport `json:"load,omitempty"`
-	Held  int         `json:"held,omitempty"`
-	FDs   float64     `json:"fds,omitempty"` // per held connection
+	Value  float64     `json:"value"`
+	CPU    proc.CPU    `json:"cpu"`          // of the balancer's processes
+	Memory int64       `json:"memory_bytes"` // of the same after the load, or while the connections are held
+	Load   *LoadReport `json:"load,omitempty"`
+	Held   int         `json:"held,omitempty"`
+	FDs    float64     `json:"fds,omitempty"` // per held connection
 }
 
 // Spread is a median and what lay around it.
@@ -89,11 +94,11 @@ func (c *CaseResult) summarize() {
 	for _, r := range c.Rows {
 		r.Value = spreadOf(r.values())
 	}
-	plain := c.best(func(r *Row) bool { return r.rival() && !r.tuned })
+	plain := c.best(func(r *Row) bool { return r.rival() && !r.tuned() })
 	tuned := c.best((*Row).rival)
-	bare := c.best(func(r *Row) bool { return r.family == familyCopy && c.Unit == perGB })
+	bare := c.best(func(r *Row) bool { return r.Family == familyCopy && c.Unit == perGB })
 	for _, r := range c.Rows {
-		if r.family == familyDirect {
+		if r.Family == familyDirect {
 			continue
 		}
 		r.Ratio = r.over(plain)
@@ -105,7 +110,7 @@ func (c *CaseResult) summarize() {
 }
 
 // rival reports whether a row is one that ours is measured by.
-func (r *Row) rival() bool { return r.family == familyHAProxy || r.family == familyNginx }
+func (r *Row) rival() bool { return r.Family == familyHAProxy || r.Family == familyNginx }
 
 func (r *Row) values() (values []float64) {
 	for _, round := range r.Rounds {

@@ -25,7 +25,7 @@ func TestSpread(t *testing.T) {
 }
 
 func row(peer, family string, values ...float64) *Row {
-	r := &Row{Peer: peer, family: family, tuned: peer != family}
+	r := &Row{Peer: peer, Family: family}
 	for _, v := range values {
 		r.Rounds = append(r.Rounds, Round{Value: v})
 	}

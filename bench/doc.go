@@ -16,9 +16,13 @@
 //
 // [RunLoad] and [RunBackend] are useful alone. Every connection that a load starts is in its report, as done or under
 // one kind of failure, and the answer proves that the hello came through whole and to the pool of its name. In an open
-// loop (LoadConfig.Rate) latency is counted from when a connection was due, so that a stall is not hidden by the
-// arrivals that it held up.
+// loop (LoadConfig.Rate) latency is counted from when a connection or message was due, so that a stall is not hidden by
+// the arrivals that it held up. [SelfCheck] shows that the tool sees a delay, a stall and failures that are known.
 //
-// The raw modes send hellos built by crypto/tls and take an answer in a ServerHello's shape, without cryptography, on
-// one thread with epoll: there the balancer is what is measured. ModeHandshake completes TLS handshakes.
+// The raw modes send hellos built by crypto/tls, or recorded ones, and take an answer in a ServerHello's shape, without
+// cryptography, on one thread with epoll: there the balancer is what is measured. ModeHandshake and ModeResume complete
+// TLS handshakes.
+//
+// A [LoadReport] and a [Comparison] are written as text, as JSON, for benchstat, and as a page with charts; as JSON they
+// are read again, to be written otherwise or to be a baseline.
 package bench

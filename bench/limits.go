@@ -20,6 +20,7 @@ func checkLimits(cfg LoadConfig) error {
 	return checkPorts(cfg, sysctls{
 		PortRange: proc.Sysctl("net.ipv4.ip_local_port_range"),
 		Reuse:     proc.Sysctl("net.ipv4.tcp_tw_reuse"),
+		Waiting:   proc.TimeWaits(),
 	})
 }
 
@@ -32,18 +33,20 @@ func needDescriptors(who string, need int) error {
 	return nil
 }
 
-// sysctls are the kernel settings that bound how fast new connections can follow each other. An empty one is unknown
-// and bounds nothing.
+// sysctls are the kernel settings, and the state, that bound how fast new connections can follow each other. An empty
+// one is unknown and bounds nothing.
 type sysctls struct {
 	PortRange string // net.ipv4.ip_local_port_range
 	Reuse     string // net.ipv4.tcp_tw_reuse
+	Waiting   int    // connections in TIME_WAIT now
 }
 
 // timeWait is how long the kernel keeps a closed connection's ports, in seconds (TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const timeWait = 60
 
-// checkPorts compares what an open loop will use up with the ports of its sources. A closed loop has no rate to check:
-// it counts "no_port" failures if it comes to that. tcp_tw_reuse 1 (or 2, on loopback) frees a port after a second.
+// checkPorts compares what a load will use up with the ports of its sources. A closed loop without a count has nothing
+// to compare with: it counts "no_port" failures if it comes to that. tcp_tw_reuse 1 (or 2, on loopback) frees a port
+// after a second.
 func checkPorts(cfg LoadConfig, s sysctls) error {
 	low, high, ok := strings.Cut(s.PortRange, " ")
 	first, err1 := strconv.Atoi(low)
@@ -53,17 +56,45 @@ func checkPorts(cfg LoadConfig, s sysctls) error {
 	}
 	sources := len(sourceAddrs(cfg))
 	ports := (last - first + 1) * sources
-	if cfg.Workers > ports {
-		return fmt.Errorf("%d connections at a time need as many ports and %d sources have %d: raise the number of "+
-			"sources, or widen net.ipv4.ip_local_port_range", cfg.Workers, sources, ports)
+	if cfg.Workers > ports && !cfg.arrivals() {
+		return fmt.Errorf("%d connections at a time need as many ports and %s %d: raise the number of "+
+			"sources, or widen net.ipv4.ip_local_port_range", cfg.Workers, has(sources), ports)
 	}
 	reused := s.Reuse == "1" || s.Reuse == "2" && cfg.Targets[0].Addr().IsLoopback()
-	if used := int(cfg.Rate * timeWait); !reused && used > ports {
-		return fmt.Errorf("%g connections a second leave %d in TIME_WAIT and %d sources have %d ports: "+
+	switch used := cfg.connectionsPerMinute(); {
+	case reused || used == 0:
+		return nil
+	case used > ports:
+		return fmt.Errorf("this load leaves up to %d connections in TIME_WAIT, each for a minute, and %s %d ports: "+
 			"set net.ipv4.tcp_tw_reuse=1, raise the number of sources, or widen net.ipv4.ip_local_port_range",
-			cfg.Rate, used, sources, ports)
+			used, has(sources), ports)
+	case used+s.Waiting > ports:
+		return fmt.Errorf("%d connections of earlier loads are in TIME_WAIT, this one leaves up to %d more, and %s %d ports: "+
+			"wait a minute, set net.ipv4.tcp_tw_reuse=1, or raise the number of sources", s.Waiting, used, has(sources), ports)
 	}
 	return nil
+}
+
+func has(sources int) string {
+	if sources == 1 {
+		return "one source has"
+	}
+	return fmt.Sprintf("%d sources have", sources)
+}
+
+// connectionsPerMinute is how many connections the load ends within any timeWait at the most; 0 if that is not known.
+func (cfg *LoadConfig) connectionsPerMinute() int {
+	n := cfg.Count
+	if cfg.arrivals() {
+		seconds := float64(timeWait)
+		if cfg.Duration > 0 {
+			seconds = min(seconds, (cfg.WarmUp + cfg.Duration).Seconds())
+		}
+		if byRate := int(cfg.Rate * seconds); n == 0 || byRate < n {
+			n = byRate
+		}
+	}
+	return n
 }
 
 // sourceAddrs are the addresses that connections come from: 127.0.0.2 and up toward an IPv4 loopback target, and one

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPortsAreCheckedBeforeTheRun(t *testing.T) {
@@ -21,8 +22,13 @@ func TestPortsAreCheckedBeforeTheRun(t *testing.T) {
 		{"each source has its own ports", LoadConfig{Targets: near, Workers: 1001, Sources: 2}, small, ""},
 		{"reuse on loopback frees them in a second", LoadConfig{Targets: near, Sources: 1, Rate: 500}, small, ""},
 		{"elsewhere they wait a minute", LoadConfig{Targets: far, Sources: 16, Rate: 500}, small, "tcp_tw_reuse=1"},
-		{"reuse everywhere", LoadConfig{Targets: far, Rate: 500}, sysctls{small.PortRange, "1"}, ""},
-		{"no reuse", LoadConfig{Targets: near, Sources: 2, Rate: 500}, sysctls{small.PortRange, "0"}, "tcp_tw_reuse=1"},
+		{"reuse everywhere", LoadConfig{Targets: far, Rate: 500}, sysctls{PortRange: small.PortRange, Reuse: "1"}, ""},
+		{"no reuse", LoadConfig{Targets: near, Sources: 2, Rate: 500}, sysctls{PortRange: small.PortRange, Reuse: "0"}, "tcp_tw_reuse=1"},
+		{"a short load", LoadConfig{Targets: far, Rate: 500, Duration: time.Second}, small, ""},
+		{"a short load after others", LoadConfig{Targets: far, Rate: 500, Duration: time.Second}, sysctls{small.PortRange, "2", 900}, "wait a minute"},
+		{"a closed loop of more than the ports", LoadConfig{Targets: far, Workers: 4, Count: 5000}, small, "tcp_tw_reuse=1"},
+		{"a closed loop without a count", LoadConfig{Targets: far, Workers: 4, Duration: time.Hour}, small, ""},
+		{"messages use no ports", LoadConfig{Mode: ModeRoundTrip, Targets: far, Workers: 4, Rate: 1e6}, small, ""},
 		{"an unknown range bounds nothing", LoadConfig{Targets: near, Workers: 1e6, Sources: 1}, sysctls{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,19 +13,22 @@ import (
 //
 //	           due?                        answered?
 //	turn ──▶ start a session ──▶ (socket) ──▶ session.Ready ──▶ finish or fail ──▶ tally
-//	  ▲                                                              │
+//	  ▲  └──▶ wake one that paused ─────────────▲                    │
 //	  └──────────────────── one place is free ◀──────────────────────┘
 type loader struct {
 	cfg    LoadConfig
 	ctx    context.Context
 	loop   *poll.Loop
 	hellos *wire.Hellos
+	tasks  *tasks
 	choice *choice
 	tally  *tally
 
 	arrivals arrivals
-	end      time.Time // no session starts after it; zero: Count alone ends the load
+	interval time.Duration // between two messages of one connection; 0: as fast as they are answered
+	end      time.Time     // no session starts after it; zero: Count alone ends the load
 	active   map[*session]struct{}
+	alarms   alarms
 	opening  int // of the active ones, those without an answer
 	stopping bool
 	holding  bool // ModeIdle has all it will hold
@@ -33,7 +36,7 @@ type loader struct {
 	scratch  []byte
 }
 
-// openingLimit is how many connections ModeIdle opens at a time, well below any balancer's listen backlog.
+// openingLimit is how many connections that are to stay are opened at a time, well below any balancer's listen backlog.
 const openingLimit = 64
 
 // sweepEvery is how often overdue sessions are looked for, and so how late a timeout may be noticed.
@@ -42,11 +45,7 @@ const sweepEvery = 100 * time.Millisecond
 func runLoop(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	names, err := wire.ParseNames(cfg.Names)
-	if err != nil {
-		return nil, err
-	}
-	hellos, err := wire.NewHellos(names, cfg.order())
+	hellos, err := cfg.hellos()
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +54,7 @@ func runLoop(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 		return nil, err
 	}
 	defer loop.Close()
-	l := &loader{
-		cfg: cfg, ctx: ctx, loop: loop, hellos: hellos, choice: newChoice(cfg, names.Len()), tally: newTally(),
-		active: map[*session]struct{}{}, scratch: make([]byte, bulkBuffer),
-	}
-	l.arrivals = arrivals{start: l.tally.began, rate: cfg.Rate}
-	if cfg.Duration > 0 && cfg.Mode != ModeIdle {
-		l.end = l.tally.began.Add(cfg.Duration)
-	}
+	l := newLoader(ctx, cfg, loop, hellos)
 	stop := context.AfterFunc(ctx, loop.Wake)
 	defer stop()
 	if err := loop.Run(l.turn); err != nil {
@@ -71,27 +63,56 @@ func runLoop(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	return l.tally.report(cfg), nil
 }
 
+func newLoader(ctx context.Context, cfg LoadConfig, loop *poll.Loop, hellos *wire.Hellos) *loader {
+	l := &loader{
+		cfg: cfg, ctx: ctx, loop: loop, hellos: hellos, choice: newChoice(cfg, hellos.Len()), tally: newTally(),
+		active: map[*session]struct{}{}, scratch: make([]byte, bulkBuffer),
+	}
+	l.tasks = newTasks(&l.cfg)
+	l.arrivals = arrivals{start: l.tally.began, rate: cfg.Rate}
+	if cfg.Rate > 0 && !cfg.arrivals() {
+		l.interval = time.Duration(float64(cfg.Workers) / cfg.Rate * float64(time.Second))
+	}
+	if cfg.Duration > 0 && cfg.Mode != ModeIdle {
+		l.end = l.tally.began.Add(cfg.Duration)
+	}
+	return l
+}
+
 // turn starts what is due and says how long the loop may sleep.
 func (l *loader) turn() (sleep time.Duration, more bool) {
 	now := time.Now()
 	l.sweep(now)
+	l.tally.tell(now, l.cfg.Mode, l.cfg.Progress)
 	if l.ctx.Err() != nil {
 		l.abandon()
 		return 0, false
 	}
+	alarm := l.wake(now)
 	l.stopping = l.stopping || l.over(now)
 	if l.stopping {
 		l.release()
-		return sweepEvery, len(l.active) > 0
+		return min(sweepEvery, alarm), len(l.active) > 0
 	}
-	if l.cfg.Rate > 0 {
-		return l.startDue(now), true
+	if l.cfg.arrivals() {
+		return min(l.startDue(now), alarm), true
 	}
 	l.refill()
 	if l.cfg.Mode == ModeIdle && l.opening == 0 {
 		l.hold()
 	}
-	return l.untilEnd(now), true
+	return min(l.untilEnd(now), alarm), true
+}
+
+// wake has every session go on whose pause is over, and says how long the next one's still is.
+func (l *loader) wake(now time.Time) (next time.Duration) {
+	for {
+		s, wait := l.alarms.due(now)
+		if s == nil {
+			return wait
+		}
+		s.wake()
+	}
 }
 
 // over reports whether no further session may start.
@@ -115,12 +136,15 @@ func (l *loader) untilEnd(now time.Time) time.Duration {
 // refuses at once must not keep the loop from its other sockets.
 func (l *loader) refill() {
 	for range l.cfg.Workers - len(l.active) {
-		if l.over(time.Now()) || l.cfg.Mode == ModeIdle && (l.opening >= openingLimit || l.tally.started >= l.cfg.Workers) {
+		if l.over(time.Now()) || l.standing() && l.opening >= openingLimit || l.cfg.Mode == ModeIdle && l.tally.started >= l.cfg.Workers {
 			return
 		}
 		l.start(time.Time{})
 	}
 }
+
+// standing reports whether the connections are there to stay, and so may be opened with care.
+func (l *loader) standing() bool { return l.cfg.Mode == ModeIdle || l.cfg.Mode == ModeRoundTrip }
 
 // startDue starts every arrival of an open loop that is due and says how long until the next.
 func (l *loader) startDue(now time.Time) time.Duration {
@@ -155,7 +179,10 @@ func (l *loader) start(due time.Time) {
 		l.tally.fail(failureKind(err), err)
 		return
 	}
-	s := &session{loader: l, fd: fd, name: name, since: due, deadline: time.Now().Add(l.cfg.Timeout)}
+	s := &session{loader: l, fd: fd, name: name, task: l.tasks.next(), since: due, deadline: time.Now().Add(l.cfg.Timeout)}
+	if l.cfg.SegmentBytes > 0 {
+		_ = poll.NoDelay(fd) // each write a segment
+	}
 	l.active[s] = struct{}{}
 	l.opening++
 	if err := l.loop.Add(fd, s); err != nil {
@@ -167,7 +194,7 @@ func (l *loader) start(due time.Time) {
 
 // finish closes a session, well or not, and frees its place.
 func (l *loader) finish(s *session) {
-	if s.state < sessionAnswered {
+	if !s.open() {
 		l.opening--
 	}
 	delete(l.active, s)
@@ -182,16 +209,16 @@ func (l *loader) sweep(now time.Time) {
 	}
 	l.swept = now
 	for s := range l.active {
-		if s.state != sessionIdle && now.After(s.deadline) {
+		if s.state != sessionIdle && !s.pausing() && now.After(s.deadline) {
 			s.fail(failTimeout, nil)
 		}
 	}
 }
 
-// release ends the sessions that would otherwise last: those that are only held, and those between two messages.
+// release ends the sessions that would otherwise last: those that are only held, and those with nothing due any more.
 func (l *loader) release() {
 	for s := range l.active {
-		if s.state == sessionIdle {
+		if s.state == sessionIdle || s.state == sessionPaused && s.then == sessionLeave {
 			s.done()
 		}
 	}

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -14,10 +16,12 @@ import (
 	"github.com/seed-23b4a313/switchyard/bench/internal/wire"
 )
 
-// handshaker is the generator of ModeHandshake: a goroutine for each connection, which is what crypto/tls wants.
+// handshaker is the generator of ModeHandshake and ModeResume: a goroutine for each connection, which is what
+// crypto/tls wants.
 type handshaker struct {
-	cfg   LoadConfig
-	names wire.Names
+	cfg      LoadConfig
+	names    wire.Names
+	sessions *sessions // of ModeResume
 
 	mu     sync.Mutex
 	tally  *tally  // guarded by mu
@@ -29,7 +33,17 @@ func runHandshakes(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &handshaker{cfg: cfg, names: names, tally: newTally(), choice: newChoice(cfg, names.Len())}
+	h := &handshaker{cfg: cfg, names: names, choice: newChoice(cfg, names.Len())}
+	primed := 0
+	if cfg.Mode == ModeResume {
+		if h.sessions, err = newSessions(ctx, cfg, names); err != nil {
+			return nil, err
+		}
+		primed = h.sessions.len()
+	}
+	h.tally = newTally()
+	h.tally.primed = primed
+	stop := h.tellEachSecond()
 	var end time.Time
 	if cfg.Duration > 0 {
 		end = h.tally.began.Add(cfg.Duration)
@@ -39,7 +53,31 @@ func runHandshakes(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
 	} else {
 		h.closed(ctx, end)
 	}
+	stop() // from here on nobody else reads the tally
 	return h.tally.report(cfg), nil
+}
+
+// tellEachSecond reports progress until stop is called.
+func (h *handshaker) tellEachSecond() (stop func()) {
+	ticker, ended := time.NewTicker(progressEvery), make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for {
+			select {
+			case now := <-ticker.C:
+				h.mu.Lock()
+				h.tally.tell(now, h.cfg.Mode, h.cfg.Progress)
+				h.mu.Unlock()
+			case <-ended:
+				return
+			}
+		}
+	})
+	return func() {
+		ticker.Stop()
+		close(ended)
+		telling.Wait()
+	}
 }
 
 // closed runs Workers goroutines, each with one connection after the other.
@@ -107,47 +145,124 @@ func (h *handshaker) connect(ctx context.Context, due time.Time) {
 	h.mu.Lock()
 	name, source, target := h.choice.next()
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
-	defer cancel()
-	answer, err := handshake(ctx, source, target, h.names.At(name))
+	d := dial{cfg: &h.cfg, source: source, target: target, name: h.names.At(name), cache: h.sessions.cache(name)}
+	state, answer, err := d.handshake(ctx)
 	took := time.Since(due)
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	got, ok := wire.ReadAnswer(answer[:])
-	switch {
-	case err != nil:
-		h.tally.fail(failureKind(err), err)
-	case !ok:
-		h.tally.fail(failCorrupt, nil)
-	case h.cfg.Pools > 1 && int(got.Pool) != name%h.cfg.Pools:
-		h.tally.fail(failMisrouted, nil)
-	default:
-		h.tally.done++
-		record(h.tally.latency, took)
+	if err == nil {
+		h.tally.negotiated[negotiated(state)]++
+		err = h.check(name, state, answer)
 	}
+	if err != nil {
+		h.tally.fail(failureKind(err), err)
+		return
+	}
+	h.tally.finish()
+	h.tally.measured(took)
 }
 
-// handshake connects from source, completes a full handshake for the name, and reads the backend's answer in it.
-func handshake(ctx context.Context, source netip.Addr, target netip.AddrPort, name string) (answer [wire.AnswerLen]byte, err error) {
-	dialer := net.Dialer{}
-	if source.IsValid() {
-		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
-		dialer.Control = shareSourcePorts
+// The ways in which a complete handshake can still be the wrong one.
+var (
+	errCorrupt    = errors.New("the answer is not our backend's")
+	errMisrouted  = errors.New("the answer is from another pool")
+	errNotResumed = errors.New("the backend did not resume the session")
+)
+
+func (h *handshaker) check(name int, state tls.ConnectionState, answer [wire.AnswerLen]byte) error {
+	got, ok := wire.ReadAnswer(answer[:])
+	switch {
+	case !ok && !h.cfg.AnyServer:
+		return errCorrupt
+	case h.cfg.Pools > 1 && int(got.Pool) != name%h.cfg.Pools:
+		return errMisrouted
+	case h.cfg.Mode == ModeResume && !state.DidResume:
+		return errNotResumed
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", target.String())
+	return nil
+}
+
+// negotiated is what a handshake agreed on.
+func negotiated(s tls.ConnectionState) string {
+	text := tls.VersionName(s.Version)
+	if s.CurveID != 0 {
+		text += ", " + s.CurveID.String()
+	}
+	if len(s.PeerCertificates) > 0 {
+		text += ", " + s.PeerCertificates[0].PublicKeyAlgorithm.String()
+	}
+	if s.DidResume {
+		text += ", resumed"
+	}
+	return text
+}
+
+// dial is one connection that completes a handshake.
+type dial struct {
+	cfg    *LoadConfig
+	source netip.Addr // the zero Addr: the kernel's choice
+	target netip.AddrPort
+	name   string
+	cache  tls.ClientSessionCache // nil: a full handshake
+}
+
+// handshake connects, completes the handshake, reads our backend's answer in it, and closes.
+func (d *dial) handshake(ctx context.Context) (state tls.ConnectionState, answer [wire.AnswerLen]byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	conn, err := d.connect(ctx)
 	if err != nil {
-		return answer, err
+		return state, answer, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	client := tls.Client(conn, &tls.Config{
-		ServerName:         name,
-		NextProtos:         []string{"h2", "http/1.1"},
-		InsecureSkipVerify: true, // what is measured is the way, and the backend made its certificate up
-	})
-	_, err = io.ReadFull(client, answer[:])
-	return answer, err
+	config := d.cfg.spec().Config(d.name)
+	config.ClientSessionCache = d.cache
+	client := tls.Client(&cutConn{Conn: conn, cut: d.cfg.cut()}, config)
+	if err = client.HandshakeContext(ctx); err == nil && !d.cfg.AnyServer {
+		_, err = io.ReadFull(client, answer[:])
+	}
+	if err == nil && d.cfg.AnyServer && d.cache != nil {
+		awaitTicket(client, d.cache, d.name)
+	}
+	return client.ConnectionState(), answer, err
+}
+
+func (d *dial) connect(ctx context.Context) (net.Conn, error) {
+	dialer := net.Dialer{}
+	if d.source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
+		dialer.Control = shareSourcePorts
+	}
+	return dialer.DialContext(ctx, "tcp", d.target.String())
+}
+
+// cutConn divides what is written first, the hello, into records and segments.
+type cutConn struct {
+	net.Conn
+	cut     wire.Cut
+	written bool
+}
+
+// Write implements net.Conn.
+func (c *cutConn) Write(b []byte) (int, error) {
+	if c.written {
+		return c.Conn.Write(b)
+	}
+	c.written = true
+	cut := c.cut.InRecords(b)
+	for at := 0; at < len(cut); {
+		part := c.cut.Next(cut, at)
+		if at > 0 {
+			time.Sleep(c.cut.Gap)
+		}
+		n, err := c.Conn.Write(part)
+		if at += n; err != nil {
+			return 0, fmt.Errorf("after %d of %d bytes of the hello: %w", at, len(cut), err)
+		}
+	}
+	return len(b), nil
 }
 
 // shareSourcePorts has the kernel choose the port when it knows the destination; see [poll.Connect].

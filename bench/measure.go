@@ -14,9 +14,6 @@ import (
 	"github.com/seed-23b4a313/switchyard/bench/internal/proc"
 )
 
-// settle is what a balancer gets to close the last connections of a load before its clock is read.
-const settle = 100 * time.Millisecond
-
 // generate runs one load against a balancer in a process of its own.
 func (c *comparer) generate(b *balancer, s *scenario, load LoadConfig) (*LoadReport, error) {
 	generator, err := startChild(c.ctx, c.cfg.Self, childOrder{Load: c.aim(b, s, load)})
@@ -55,8 +52,13 @@ func (c *comparer) measureCPU(s *scenario, b *balancer) (r Round, err error) {
 	if err != nil {
 		return r, err
 	}
+	if b.pid() != 0 {
+		if r.Memory, _, err = footprint(b); err != nil {
+			return r, err
+		}
+	}
 	r.CPU = after.Sub(before)
-	r.Value = r.CPU.Total.Seconds() / s.work(r.Load)
+	r.Value = r.CPU.Total.Seconds() / r.Load.work()
 	if s.unit != perGB {
 		r.Value *= 1e6
 	}
@@ -109,7 +111,11 @@ func (c *comparer) measureIdle(s *scenario, b *balancer) (r Round, err error) {
 		return r, err
 	}
 	held := float64(*news.Held)
+	r.Memory = memory2
 	r.Held, r.Value, r.FDs = *news.Held, float64(memory2-memory)/held, float64(fds2-fds)/held
+	if r.Value < 0 {
+		c.report.warn("%s, %d names: the memory fell while %d connections were held: too few to weigh, see --idle", b.peer.name, s.names, r.Held)
+	}
 	_ = generator.input.Close() // lets the connections go
 	if news, err = generator.next(); err != nil {
 		return r, fmt.Errorf("generator: %w", err)

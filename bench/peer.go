@@ -62,17 +62,18 @@ var peers = []peer{
 		note: "stream with ssl_preread, reuseport, one worker per core", configure: configureNginx("proxy_buffer_size 16k")},
 	{name: "nginx-128k", family: familyNginx, program: "nginx", version: []string{"-v"}, only: bulkCases,
 		note: "tuned for bulk: proxy_buffer_size 128k", configure: configureNginx("proxy_buffer_size 128k")},
-	{name: "nginx-half-close", family: familyNginx, program: "nginx", version: []string{"-v"}, only: []string{"hello", "rate"},
+	{name: "nginx-half-close", family: familyNginx, program: "nginx", version: []string{"-v"}, only: connectionCases,
 		note: "proxy_half_close on: waits for the client's end too, as HAProxy and Switchyard do", configure: configureNginx("proxy_half_close on")},
 	{name: "switchyard", family: familyOurs, program: "switchyard", version: []string{"version"},
 		note: "log.connections: false", configure: configureSwitchyard(false)},
 	{name: "switchyard-log", family: familyOurs, program: "switchyard", version: []string{"version"},
-		only: []string{"hello", "rate"},
+		only: connectionCases,
 		note: "log.connections: true, to a file", configure: configureSwitchyard(true)},
 }
 
-// tuned reports whether the row is a variant and not the program's plain row.
-func (p *peer) tuned() bool { return p.name != p.family }
+// variant reports whether the row is measured at one size of the table only: it is not a program's plain row, or reads
+// no names.
+func (p *peer) variant() bool { return p.name != p.family || p.family == familyCopy }
 
 // errNotInstalled says that a program is not there; the report then names it as missing.
 var errNotInstalled = errors.New("not installed")
@@ -235,9 +236,13 @@ func (b *balancer) stop() {
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
+// balancerPort is where balancers listen: an address that no connection comes from, so that none has its port when a
+// balancer wants it. Backends are called from 127.0.0.1, balancers from 127.0.0.2 on.
+var balancerPort = netip.MustParseAddrPort("127.0.1.1:0")
+
 // freePort is a port that nobody listens on now. Its taker must be quick.
 func freePort() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp", anyPort.String())
+	l, err := net.Listen("tcp", balancerPort.String())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}

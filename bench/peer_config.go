@@ -126,9 +126,7 @@ func firstExisting(paths []string) string {
 	return ""
 }
 
-var switchyardConfig = template.Must(template.New("switchyard").Parse(`admin:
-  socket: {{.Dir}}/admin.sock
-log:
+var switchyardConfig = template.Must(template.New("switchyard").Parse(`log:
   level: info
   format: json
   connections: {{.Log}}
@@ -159,7 +157,7 @@ func configureSwitchyard(log bool) func(string, work) ([]string, string, error) 
 			hosts[pool] = append(hosts[pool], w.names.At(i))
 		}
 		path, text, err := write(dir, "switchyard.yaml", switchyardConfig, map[string]any{
-			"Dir": dir, "Log": log, "Listen": w.listen, "Hosts": hosts, "Backends": w.backends,
+			"Log": log, "Listen": w.listen, "Hosts": hosts, "Backends": w.backends,
 		})
 		return []string{"run", path}, text, err
 	}

@@ -22,7 +22,8 @@ func probe(ctx context.Context, target netip.AddrPort, w work) error {
 	defer cancel()
 	name := w.names.At(w.names.Len() - 1)
 	if w.tls {
-		answer, err := handshake(ctx, netip.Addr{}, target, name)
+		d := dial{cfg: &LoadConfig{Timeout: probeLimit}, target: target, name: name}
+		_, answer, err := d.handshake(ctx)
 		if _, ok := wire.ReadAnswer(answer[:]); err == nil && !ok {
 			return errStrangeAnswer
 		}
@@ -44,11 +45,11 @@ func ask(conn net.Conn, name string) error {
 	if err != nil {
 		return err
 	}
-	hellos, err := wire.NewHellos(names, wire.Order{})
+	hellos, err := wire.NewHellos(names, wire.Spec{}, wire.Cut{})
 	if err != nil {
 		return err
 	}
-	hello := hellos.At(0)
+	hello := hellos.At(0, wire.Order{})
 	if _, err := conn.Write(hello); err != nil {
 		return err
 	}

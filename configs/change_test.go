@@ -319,7 +319,7 @@ func TestABackendIsToldItsStateAndWeight(t *testing.T) {
 func TestConflictsOfTheTableArePlacedInTheRequest(t *testing.T) {
 	t.Parallel()
 	r := running(t)
-	table, err := route.NewTable(setOf(&r.Balancer))
+	table, err := route.NewTable(r.Balancer.RouteSet())
 	if err != nil {
 		t.Fatal(err)
 	}

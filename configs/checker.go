@@ -110,7 +110,7 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	c.addresses(f)
 	cfg.Tests = c.tests(f, n)
 	c.use(f, n)
-	return c.table(f.Routes, setOf(b), cfg.Tests != nil)
+	return c.table(f.Routes, b.RouteSet(), cfg.Tests != nil)
 }
 
 // maxSocketPath is the longest path that fits sockaddr_un with its NUL (unix(7)).

@@ -3,23 +3,9 @@ package configs
 import (
 	"errors"
 
-	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 	"github.com/seed-23b4a313/switchyard/route"
 )
-
-// setOf is the routing table that a configuration describes.
-func setOf(b *balancer.Config) *route.Set {
-	set := &route.Set{Routes: b.Routes}
-	for i := range b.Listeners {
-		l := &b.Listeners[i]
-		set.Listeners = append(set.Listeners, route.Listener{Name: l.Name, NoSNI: l.NoSNI, UnknownSNI: l.UnknownSNI})
-	}
-	for i := range b.Pools {
-		set.Pools = append(set.Pools, b.Pools[i].Name)
-	}
-	return set
-}
 
 // table builds the routing table, which says itself what is wrong with the hosts, and with routes beside each other.
 // It returns nil unless everything is sound so far and the table is wanted: a check costs half as much.

@@ -23,7 +23,7 @@ func TestTheTestsOfAFileRunOnAnyTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := route.NewTable(setOf(&cfg.Balancer))
+	table, err := route.NewTable(cfg.Balancer.RouteSet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,7 @@ type Manager struct {
 	guard    *guard   // that watches; nil if none does
 	deferred string   // the origin of a reload that waits for the guard; "" if none does
 	saved    stored   // what the state file has
+	calm     calm     // loads of large files
 	warned   []string // warnings about the file that runs
 }
 

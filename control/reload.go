@@ -126,6 +126,9 @@ func (m *Manager) load(ctx context.Context, l *loading) (*Result, error) {
 		return m.unchanged(l), nil
 	}
 	defer m.relief.after()
+	if len(l.file.data) >= calmSize {
+		defer m.calm.begin(&m.jobs)()
+	}
 	cfg, err := m.parse(l)
 	if err != nil {
 		return nil, m.refused(l.origin, l.dryRun, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os/signal"
 	"syscall"
@@ -18,11 +17,15 @@ func newBench() *cobra.Command {
 		Short: "Measure a balancer from outside",
 		Long: `Make load for a TLS balancer, be the backend behind it, or compare Switchyard with
 HAProxy and nginx on this machine. docs/benchmarks.md says what is measured and how.`,
-		Example: `  switchyard bench compare --rounds 3 --case connection
-  switchyard bench backend --listen 127.0.0.1:9101`,
+		Example: `  # three rounds of connections at saturation, against what is installed
+  switchyard bench compare --rounds 3 --case hello
+
+  # a backend, and 800 connections a second for it
+  switchyard bench backend --listen 127.0.0.1:9101 &
+  switchyard bench load 127.0.0.1:9101 --rate 800`,
 	}
 	needsSubcommand(cmd)
-	cmd.AddCommand(newBenchLoad(), newBenchBackend(), newBenchCompare(), newBenchChild())
+	cmd.AddCommand(newBenchLoad(), newBenchBackend(), newBenchCompare(), newBenchReport(), newBenchSelfCheck(), newBenchChild())
 	return cmd
 }
 
@@ -44,43 +47,6 @@ func newBenchChild() *cobra.Command {
 			return bench.Child(ctx, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
-}
-
-func newBenchBackend() *cobra.Command {
-	var listen []string
-	var cfg bench.BackendConfig
-	cmd := &cobra.Command{
-		Use:   "backend",
-		Short: "Be the backend that the load expects",
-		Long: `Answer the hellos of bench load, on one address for each pool, until Ctrl-C. The answer
-says at which address a connection arrived, and proves that the hello came whole. The
-flags that hurt are for watching what a balancer does then.`,
-		Example: `  switchyard bench backend --listen 127.0.0.1:9101,127.0.0.1:9102
-  switchyard bench backend --listen 127.0.0.1:9101 --tls --delay 5ms --fail-every 100`,
-		Args:              noArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Listen, err = parseAddrs("--listen", listen); err != nil {
-				return err
-			}
-			cfg.OnListen = func(addrs []netip.AddrPort) {
-				for i, addr := range addrs {
-					fmt.Fprintf(cmd.ErrOrStderr(), "switchyard: pool %d on %s\n", i, addr)
-				}
-			}
-			ctx, stop := untilSignal()
-			defer stop()
-			return bench.RunBackend(ctx, cfg)
-		},
-	}
-	flags := cmd.Flags()
-	flags.StringSliceVar(&listen, "listen", []string{"127.0.0.1:0"}, "`ADDRESSES`, one for each pool")
-	flags.BoolVar(&cfg.TLS, "tls", false, "complete handshakes, with a certificate made for any name")
-	flags.DurationVar(&cfg.Delay, "delay", 0, "wait `DURATION` before each answer")
-	flags.IntVar(&cfg.FailEvery, "fail-every", 0, "reset each `N`th connection instead of answering")
-	flags.DurationVar(&cfg.StallFor, "stall", 0, "stop for `DURATION` once")
-	flags.IntVar(&cfg.StallAfter, "stall-after", 0, "stop when `N` connections were accepted")
-	return cmd
 }
 
 func parseAddrs(flag string, words []string) ([]netip.AddrPort, error) {

@@ -92,5 +92,5 @@ func formatSize(n uint64) string {
 	return fmt.Sprintf("%.3g %ciB", v, prefixes[i])
 }
 
-// percent writes a share.
-func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
+// percents writes a share.
+func percents(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }

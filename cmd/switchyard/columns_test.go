@@ -21,7 +21,7 @@ func TestWordsForPeople(t *testing.T) {
 		{formatSize(1023), "1023 B"},
 		{formatSize(1 << 20), "1 MiB"},
 		{formatSize(1 << 63), "8 EiB"},
-		{percent(0.0123), "1.2 %"},
+		{percents(0.0123), "1.2 %"},
 		{orDash(""), "-"},
 		{named(""), "(no server name)"},
 	} {

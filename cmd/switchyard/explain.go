@@ -50,7 +50,7 @@ and routes with a condition on it do not match. Without --listener it is the fir
 			if n := len(cfg.Balancer.Listeners); q.listener == "" && n > 1 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "switchyard: note: %d listeners; asked for %s\n", n, query.Listener)
 			}
-			table, err := route.NewTable(routeSet(&cfg.Balancer))
+			table, err := route.NewTable(cfg.Balancer.RouteSet())
 			if err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
@@ -134,17 +134,4 @@ func listenerNames(cfg *balancer.Config) []string {
 		names[i] = cfg.Listeners[i].Name
 	}
 	return names
-}
-
-// routeSet is the part of cfg that decides where connections go.
-func routeSet(cfg *balancer.Config) *route.Set {
-	set := &route.Set{Routes: cfg.Routes}
-	for i := range cfg.Listeners {
-		l := &cfg.Listeners[i]
-		set.Listeners = append(set.Listeners, route.Listener{Name: l.Name, NoSNI: l.NoSNI, UnknownSNI: l.UnknownSNI})
-	}
-	for i := range cfg.Pools {
-		set.Pools = append(set.Pools, cfg.Pools[i].Name)
-	}
-	return set
 }

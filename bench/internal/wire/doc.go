@@ -1,7 +1,7 @@
 // Package wire is what the load generator and the reference backend say to each other through a balancer: real
 // ClientHellos, the order that rides in them, and the answer.
 //
-//	ClientHello, built by crypto/tls once per length of name, then patched:
+//	ClientHello, built by crypto/tls once per length of name, then patched (or recorded elsewhere, and left as it was):
 //
 //	 16 03 01 LL LL | 01 LL LL LL | 03 03 | random (32)                     | … server_name: host-417.example.com …
 //	 record header    handshake     version │ magic (8) op (1) 0 (7) size (8) │   the name chosen for this connection

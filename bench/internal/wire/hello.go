@@ -12,14 +12,44 @@ import (
 )
 
 // randomAt is where the 32 random bytes of a ClientHello start in its first record: 5 bytes of record header, 4 of
-// handshake header, 2 of version (RFC 8446 §4.1.2 and §5.1).
-const randomAt = 11
+// handshake header, 2 of version (RFC 8446 §4.1.2 and §5.1). randomEnd counts in the message, without record headers.
+const (
+	randomAt  = 11
+	randomEnd = randomAt - recordHeader + 32
+)
 
-// Hellos makes ClientHellos for a set of names. It is not safe for concurrent use: each loop has its own.
+// Spec is what kind of client a hello comes from. The zero value is crypto/tls as it is: TLS 1.2 and 1.3, and key
+// shares for X25519MLKEM768 and X25519.
+type Spec struct {
+	Version uint16      // the only one that is offered, such as tls.VersionTLS12; 0: both
+	Group   tls.CurveID // the only one that is offered; 0: all
+}
+
+// Config is the client's side of a handshake for the name. The certificate is not verified: what is measured is the
+// way, and the backend made its certificate up.
+func (s Spec) Config(name string) *tls.Config {
+	c := &tls.Config{
+		ServerName:         name,
+		NextProtos:         []string{"h2", "http/1.1"},
+		MinVersion:         max(s.Version, tls.VersionTLS12),
+		MaxVersion:         s.Version,
+		InsecureSkipVerify: true,
+	}
+	if s.Group != 0 {
+		c.CurvePreferences = []tls.CurveID{s.Group}
+	}
+	return c
+}
+
+// Hellos are the ClientHellos of a load, numbered as its names are. They are not safe for concurrent use: each loop has
+// its own.
 type Hellos struct {
 	names     Names
 	templates map[int]template // by length of the name
-	scratch   []byte
+	replayed  [][]byte         // instead of names and templates
+	cut       Cut
+	name      []byte // scratch
+	records   []byte // scratch
 }
 
 // template is the hello for one length of name.
@@ -28,32 +58,22 @@ type template struct {
 	nameAt int
 }
 
-// NewHellos builds the templates: one hello of crypto/tls (TLS 1.2 and 1.3, X25519MLKEM768, h2 and http/1.1) for each
-// length that a name of the set has, with order in it.
-func NewHellos(names Names, order Order) (*Hellos, error) {
-	h := &Hellos{names: names, templates: map[int]template{}}
-	for i := 0; i < names.Len(); i = nextLength(names, i) {
-		t, err := newTemplate(len(names.At(i)), order)
+// NewHellos builds the templates: one hello of crypto/tls for each length that a name of the set has.
+func NewHellos(names Names, spec Spec, cut Cut) (*Hellos, error) {
+	h := &Hellos{names: names, templates: map[int]template{}, cut: cut}
+	for _, length := range names.lengths() {
+		t, err := newTemplate(length, spec)
 		if err != nil {
 			return nil, err
 		}
-		h.templates[len(names.At(i))] = t
+		h.templates[length] = t
 	}
 	return h, nil
 }
 
-// nextLength is the first index after i whose name is longer: the next power of ten.
-func nextLength(n Names, i int) int {
-	power := 10
-	for power <= n.first+i {
-		power *= 10
-	}
-	return power - max(n.first, 0)
-}
-
-func newTemplate(length int, order Order) (template, error) {
+func newTemplate(length int, spec Spec) (template, error) {
 	name := strings.Repeat("q", length)
-	hello, err := captureHello(name)
+	hello, err := captureHello(spec.Config(name))
 	if err != nil {
 		return template{}, err
 	}
@@ -63,28 +83,59 @@ func newTemplate(length int, order Order) (template, error) {
 	if at < 0 || len(hello) < randomAt+32 {
 		return template{}, fmt.Errorf("hello for a name of %d bytes: crypto/tls did not send it", length)
 	}
-	order.put(hello[randomAt : randomAt+32])
 	return template{bytes: hello, nameAt: at + 3}, nil
 }
 
-// At is the hello for name i. The slice is valid until the next call.
-func (h *Hellos) At(i int) []byte {
-	h.scratch = h.names.appendTo(h.scratch[:0], i)
-	t := h.templates[len(h.scratch)]
-	copy(t.bytes[t.nameAt:], h.scratch)
-	return t.bytes
+// Replay makes hellos of recorded ones. Each has to start with a complete ClientHello, and only that is sent: the name,
+// the records and every other byte stay as they were recorded, unless cut divides the records anew.
+func Replay(recorded [][]byte, cut Cut) (*Hellos, error) {
+	h := &Hellos{cut: cut}
+	for i, b := range recorded {
+		n, err := HelloLen(b)
+		if err == nil && n == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, fmt.Errorf("recorded hello %d of %d: %w", i+1, len(recorded), err)
+		}
+		h.replayed = append(h.replayed, b[:n])
+	}
+	return h, nil
 }
 
-// captureHello is what crypto/tls sends first to the host name.
-func captureHello(name string) ([]byte, error) {
+// Len is how many there are to choose from.
+func (h *Hellos) Len() int {
+	if h.replayed != nil {
+		return len(h.replayed)
+	}
+	return h.names.Len()
+}
+
+// At is hello i with an order to the backend in it; a replayed one takes no order. The slice is valid until the next
+// call, and the same for the same arguments.
+func (h *Hellos) At(i int, order Order) []byte {
+	var hello []byte
+	if h.replayed != nil {
+		hello = h.replayed[i]
+	} else {
+		h.name = h.names.appendTo(h.name[:0], i)
+		t := h.templates[len(h.name)]
+		copy(t.bytes[t.nameAt:], h.name)
+		order.put(t.bytes[randomAt : randomAt+32])
+		hello = t.bytes
+	}
+	if h.cut.Record > 0 {
+		h.records = appendRecords(h.records[:0], hello, h.cut.Record)
+		return h.records
+	}
+	return hello
+}
+
+// captureHello is what crypto/tls sends first.
+func captureHello(config *tls.Config) ([]byte, error) {
 	var sent capture
-	client := tls.Client(&sent, &tls.Config{
-		ServerName:         name,
-		NextProtos:         []string{"h2", "http/1.1"},
-		InsecureSkipVerify: true, // nothing comes back that could be verified
-	})
-	if err := client.Handshake(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("hello for %q: %w", name, err)
+	if err := tls.Client(&sent, config).Handshake(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("hello for %q: %w", config.ServerName, err)
 	}
 	return sent.Bytes(), nil
 }

@@ -32,12 +32,16 @@ func (o Order) put(random []byte) {
 	binary.BigEndian.PutUint64(random[16:], uint64(o.Size))
 }
 
-// OrderIn is the order in a complete hello, the zero one where there is none.
+// OrderIn is the order in a complete hello, in any number of records; the zero one where there is none.
 func OrderIn(hello []byte) Order {
-	if len(hello) < randomAt+32 || !bytes.HasPrefix(hello[randomAt:], magic) {
+	message := firstBytes(hello, randomEnd)
+	if len(message) < randomEnd {
 		return Order{}
 	}
-	random := hello[randomAt:]
+	random := message[randomEnd-32:]
+	if !bytes.HasPrefix(random, magic) {
+		return Order{}
+	}
 	return Order{Op: Op(random[8]), Size: int64(binary.BigEndian.Uint64(random[16:]) & (1<<63 - 1))}
 }
 
