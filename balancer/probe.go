@@ -30,7 +30,7 @@ const probeHurry = 50 * time.Millisecond
 // Probe checks the backends of all pools of cfg that have checks, once, without serving anything, and looks for overlaps
 // of the certificates that were shown. What has no result when ctx ends counts as failed. The result is in file order.
 func Probe(ctx context.Context, cfg *Config) ([]Probed, Overlaps, error) {
-	table, err := route.NewTable(cfg.set())
+	table, err := route.NewTable(cfg.RouteSet())
 	if err != nil {
 		return nil, Overlaps{}, err
 	}
