@@ -21,12 +21,13 @@ type Pool struct {
 
 // shared is what a pool and those that take its place have in common.
 type shared struct {
-	active atomic.Int64     // connections that hold a slot of any backend, those that left included
-	turns  [2]atomic.Uint64 // where the rotations of primaries and backups stand
-
 	panicking atomic.Bool   // too few are healthy: all that are not drained are used
 	ejecting  atomic.Bool   // somebody decides whether to eject, or ends an ejection
 	ejections atomic.Uint64 // so far
+	_         [64]byte      // what every choice writes is on another cache line than what it only reads
+
+	active atomic.Int64     // connections that hold a slot of any backend, those that left included
+	turns  [2]atomic.Uint64 // where the rotations of primaries and backups stand
 
 	mu       sync.Mutex
 	left     []*Backend         // mu; out of the pool but with connections, so that limits hold if they return

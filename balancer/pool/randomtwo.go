@@ -30,11 +30,10 @@ func (g *group) randomTwo(r *Request) (*Backend, uint64) {
 // lessLoaded tells whether member i has fewer connections per weight than k. An idle one that has just come back would
 // win every time: during a slow start the connection itself counts, too.
 func (g *group) lessLoaded(i, k int, now int64) bool {
-	more := int64(0)
-	if g.shareOf(g.members[i], now) < wholeShare || g.shareOf(g.members[k], now) < wholeShare {
-		more = 1
+	if g.slow == 0 || g.shareOf(g.members[i], now) == wholeShare && g.shareOf(g.members[k], now) == wholeShare {
+		return g.loadOf(i, 0).less(g.loadOf(k, 0))
 	}
-	return g.loadOf(i, more, now).less(g.loadOf(k, more, now))
+	return g.eased(g.loadOf(i, 1), i, now).less(g.eased(g.loadOf(k, 1), k, now))
 }
 
 // draw draws a member that can take r, and is not the one with index but. It returns -1 when there is no other

@@ -21,14 +21,19 @@ const wholeShare = 1 << 10
 // joined, or came back. Who was there from the start of the pool has all of it.
 func (g *group) shareOf(b *Backend, now int64) uint64 {
 	began := b.ramp.Load()
-	if began == 0 || g.slow == 0 || now-began >= g.slow {
+	if g.slow == 0 || began == 0 || now-began >= g.slow {
 		return wholeShare
 	}
 	return uint64(max(1, float64(now-began)/float64(g.slow)*wholeShare))
 }
 
-// weightOf is the weight of member i at now, multiplied by wholeShare.
-func (g *group) weightOf(i int, now int64) uint64 { return g.weights[i] * g.shareOf(g.members[i], now) }
+// weightOf is the weight of member i at now, beside those of the others of g at the same time.
+func (g *group) weightOf(i int, now int64) uint64 {
+	if g.slow == 0 { // most pools: nothing to be read of the member
+		return g.weights[i]
+	}
+	return g.weights[i] * g.shareOf(g.members[i], now)
+}
 
 // admits tells whether b, which the balance proposes, is to take r in spite of a slow start: with the probability of its
 // share. The same seed is admitted ever after once it is, so that under maglev a client moves to b once.
@@ -36,7 +41,7 @@ func (g *group) weightOf(i int, now int64) uint64 { return g.weights[i] * g.shar
 // What is not admitted goes where the balance looks next, as if b were out. So the shares are those of the weights in
 // force, and nothing has to be computed anew while they change. A connection that finds nobody else is not refused.
 func (g *group) admits(b *Backend, r *Request, seed uint64) bool {
-	if b.ramp.Load() == 0 {
+	if g.slow == 0 || b.ramp.Load() == 0 {
 		return true
 	}
 	share := g.shareOf(b, r.Now)
