@@ -1,8 +1,11 @@
 package balancer
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -142,4 +145,53 @@ func TestACertificateThatEndsSoonIsWarnedOf(t *testing.T) {
 	if n := strings.Count(s.log.String(), "expires soon"); n != 1 {
 		t.Errorf("%d warnings, want one", n)
 	}
+}
+
+// What a thousand backends in a hundred pools cost, checked, in memory: at most 32 KiB each, with their place in the tables
+// of their pools.
+func TestMemoryPerBackend(t *testing.T) {
+	const pools, backends = 100, 10
+	var cfg *Config
+	for i := range pools {
+		p := testPool(fmt.Sprint("pool", i))
+		for k := range backends {
+			p.Backends = append(p.Backends, pool.BackendConfig{
+				Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i), byte(k)}), 9), Weight: 1,
+			})
+		}
+		p.Health = &pool.Check{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 2, Fall: 3}
+		p.Outlier = &pool.Outlier{Failures: 5, Eject: time.Minute, MaxEjected: 50}
+		p.SlowStart, p.QueueTimeout, p.QueueSize = time.Minute, time.Second, 100
+		if cfg == nil {
+			cfg = oneHost("a.example.com", p)
+			cfg.Pools[0].Name, cfg.Routes[0].Action = p.Name, toPool(p.Name)
+			continue
+		}
+		cfg.Pools = append(cfg.Pools, p)
+	}
+	before := heap()
+	s := serve(t, cfg)
+	eventually(t, func() bool { // nobody listens at port 9
+		for _, p := range s.world.Load().order {
+			for _, b := range p.Backends() {
+				if b.State() != pool.StateDown {
+					return false
+				}
+			}
+		}
+		return true
+	}, func() string { return "a check of each backend" })
+	each := (heap() - before) / (pools * backends)
+	t.Logf("%d bytes for each backend", each)
+	if each > 32<<10 {
+		t.Errorf("%d bytes for each backend, want at most 32 KiB", each)
+	}
+}
+
+// heap is what is in use, after a collection.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
 }

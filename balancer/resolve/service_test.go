@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // services is a name server of one service and its hosts, whose records tests change.
 type services struct {
+	mu      sync.Mutex
 	targets []Target
 	ttl     time.Duration
 	err     error
@@ -22,6 +24,8 @@ type services struct {
 }
 
 func (z *services) lookup(_ context.Context, host string) ([]netip.Addr, time.Duration, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	a, ok := z.hosts[host]
 	if !ok {
 		return nil, 0, errors.New("no such host")
@@ -30,6 +34,8 @@ func (z *services) lookup(_ context.Context, host string) ([]netip.Addr, time.Du
 }
 
 func (z *services) lookupService(context.Context, string) ([]Target, time.Duration, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	return append([]Target(nil), z.targets...), z.ttl, z.err
 }
 
@@ -72,7 +78,9 @@ func TestServiceFollowsItsRecords(t *testing.T) {
 		stop := func() {}
 		for _, step := range steps {
 			told = nil
+			z.mu.Lock()
 			step.set(z)
+			z.mu.Unlock()
 			if step.name == "two targets" {
 				stop = r.WatchService("_https._tcp.example.net", z.lookupService, func(list []Endpoint) {
 					text := ""
