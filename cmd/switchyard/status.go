@@ -119,7 +119,11 @@ func printPoolSums(w io.Writer, pools []admin.PoolStatus) {
 				not = append(not, b.Address+" "+b.State)
 			}
 		}
-		t.row(p.Name, fmt.Sprintf("%d of %d up", up, len(p.Backends)), p.Active, orDash(some(not, 4)))
+		sum := fmt.Sprintf("%d of %d up", up, len(p.Backends))
+		if p.Panic {
+			sum += ", panic mode"
+		}
+		t.row(p.Name, sum, p.Active, orDash(some(not, 4)))
 	}
 	t.end()
 }
