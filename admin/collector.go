@@ -57,6 +57,7 @@ type scrape struct {
 }
 
 func (s *scrape) process(st *balancer.Stats, ready bool) {
+	s.add(metricOverlaps, float64(st.Overlaps.Total))
 	s.add(metricLimit, float64(st.Limit))
 	s.add(metricReady, zeroOrOne(ready))
 	s.add(metricLogDropped, float64(st.LogDropped))
@@ -97,6 +98,10 @@ func (s *scrape) listener(l *balancer.ListenerStats) {
 
 func (s *scrape) pool(p *balancer.PoolStats) {
 	s.addHistogram(metricDial, p.Dial, p.Name)
+	s.handshakes(p.Name, &p.Handshakes)
+	s.add(metricPanicMode, zeroOrOne(p.Panic), p.Name)
+	s.add(metricWaiting, float64(p.Waiting), p.Name)
+	s.addHistogram(metricWaited, p.Waited, p.Name)
 	for _, b := range mergeBackends(p.Backends) {
 		s.add(metricBackendUp, zeroOrOne(b.Up), p.Name, b.Address)
 		s.add(metricBackendOverridden, zeroOrOne(b.Override != pool.OverrideNone), p.Name, b.Address)
@@ -105,6 +110,30 @@ func (s *scrape) pool(p *balancer.PoolStats) {
 		s.add(metricBackendFailures, float64(b.Failures), p.Name, b.Address)
 		s.add(metricBackendBytes, float64(b.BytesIn), p.Name, b.Address, "in")
 		s.add(metricBackendBytes, float64(b.BytesOut), p.Name, b.Address, "out")
+		s.add(metricBackendEjections, float64(b.Ejections), p.Name, b.Address)
+		for state := pool.StateUnknown; state <= pool.StateMaint; state++ {
+			s.add(metricBackendState, zeroOrOne(b.State == state), p.Name, b.Address, state.String())
+		}
+		if !b.CertNotAfter.IsZero() {
+			s.add(metricBackendCertificate, epochSeconds(b.CertNotAfter), p.Name, b.Address)
+		}
+	}
+}
+
+// handshakes sends what the first flights of a pool's backends have shown. Groups and alerts are of closed lists, and
+// sent as they occur: most never do.
+func (s *scrape) handshakes(name string, h *balancer.HandshakeStats) {
+	s.addHistogram(metricAnswer, h.Answer, name)
+	for version, n := range h.Versions {
+		s.add(metricHandshakes, float64(n), name, version)
+	}
+	for group, n := range h.Groups {
+		s.add(metricGroups, float64(n), name, group)
+	}
+	s.add(metricPostQuantum, float64(h.PostQuantum), name)
+	s.add(metricRetries, float64(h.Retries), name)
+	for alert, n := range h.Alerts {
+		s.add(metricAlerts, float64(n), name, alert)
 	}
 }
 
@@ -129,6 +158,10 @@ func mergeBackends(all []balancer.BackendStats) []balancer.BackendStats {
 		sum.BytesOut += b.BytesOut
 		sum.Up = sum.Up || b.Up
 		sum.Override = max(sum.Override, b.Override)
+		sum.Ejections += b.Ejections
+		if sum.CertNotAfter.IsZero() || !b.CertNotAfter.IsZero() && b.CertNotAfter.Before(sum.CertNotAfter) {
+			sum.CertNotAfter = b.CertNotAfter
+		}
 	}
 	return out
 }

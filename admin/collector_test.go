@@ -52,12 +52,25 @@ func TestMetricsPassTheLinter(t *testing.T) {
 
 func TestScrapeShowsEveryCounter(t *testing.T) {
 	want := `
+# HELP switchyard_backend_alerts_total Alerts in place of a ServerHello, by their description, those that have occurred
+# TYPE switchyard_backend_alerts_total counter
+switchyard_backend_alerts_total{alert="unrecognized_name",pool="web"} 3
+# HELP switchyard_backend_answer_duration_seconds Time from the hello sent to the first byte of the backend's answer
+# TYPE switchyard_backend_answer_duration_seconds histogram
+switchyard_backend_answer_duration_seconds_bucket{pool="web",le="0.001"} 900
+switchyard_backend_answer_duration_seconds_bucket{pool="web",le="0.01"} 950
+switchyard_backend_answer_duration_seconds_bucket{pool="web",le="+Inf"} 960
+switchyard_backend_answer_duration_seconds_sum{pool="web"} 1.2
+switchyard_backend_answer_duration_seconds_count{pool="web"} 960
 # HELP switchyard_backend_bytes_total Bytes relayed: in is from the client to the backend, out from the backend to the client
 # TYPE switchyard_backend_bytes_total counter
 switchyard_backend_bytes_total{backend="10.0.0.1:443",direction="in",pool="web"} 5.24288e+06
 switchyard_backend_bytes_total{backend="10.0.0.1:443",direction="out",pool="web"} 3.221225472e+09
 switchyard_backend_bytes_total{backend="[2001:db8::1]:443",direction="in",pool="web"} 1000
 switchyard_backend_bytes_total{backend="[2001:db8::1]:443",direction="out",pool="web"} 2000
+# HELP switchyard_backend_certificate_not_after_timestamp_seconds When the certificate ends that the last check by TLS was shown, in seconds since the epoch; absent where there is none
+# TYPE switchyard_backend_certificate_not_after_timestamp_seconds gauge
+switchyard_backend_certificate_not_after_timestamp_seconds{backend="10.0.0.1:443",pool="web"} 1.8012672e+09
 # HELP switchyard_backend_connections_active Connections to the backend that are open now
 # TYPE switchyard_backend_connections_active gauge
 switchyard_backend_connections_active{backend="10.0.0.1:443",pool="web"} 30
@@ -73,18 +86,56 @@ switchyard_backend_dial_duration_seconds_bucket{pool="web",le="0.01"} 15
 switchyard_backend_dial_duration_seconds_bucket{pool="web",le="+Inf"} 15
 switchyard_backend_dial_duration_seconds_sum{pool="web"} 0.03
 switchyard_backend_dial_duration_seconds_count{pool="web"} 15
+# HELP switchyard_backend_ejections_total How often the backend was left out because connections to it had failed in a row
+# TYPE switchyard_backend_ejections_total counter
+switchyard_backend_ejections_total{backend="10.0.0.1:443",pool="web"} 2
+switchyard_backend_ejections_total{backend="[2001:db8::1]:443",pool="web"} 0
 # HELP switchyard_backend_failures_total Attempts that failed before the backend sent a first byte; another backend may have served the client
 # TYPE switchyard_backend_failures_total counter
 switchyard_backend_failures_total{backend="10.0.0.1:443",pool="web"} 0
 switchyard_backend_failures_total{backend="[2001:db8::1]:443",pool="web"} 7
+# HELP switchyard_backend_handshake_groups_total ServerHellos of TLS 1.3 by the group of the key exchange, those that have occurred
+# TYPE switchyard_backend_handshake_groups_total counter
+switchyard_backend_handshake_groups_total{group="X25519MLKEM768",pool="web"} 600
+switchyard_backend_handshake_groups_total{group="x25519",pool="web"} 300
+# HELP switchyard_backend_handshakes_post_quantum_total Of these, those with a group that withstands a quantum computer
+# TYPE switchyard_backend_handshakes_post_quantum_total counter
+switchyard_backend_handshakes_post_quantum_total{pool="web"} 600
+# HELP switchyard_backend_handshakes_total ServerHellos by the version of TLS that the backend has chosen; unknown is an answer in pieces, or no TLS
+# TYPE switchyard_backend_handshakes_total counter
+switchyard_backend_handshakes_total{pool="web",version="1.0"} 0
+switchyard_backend_handshakes_total{pool="web",version="1.1"} 0
+switchyard_backend_handshakes_total{pool="web",version="1.2"} 60
+switchyard_backend_handshakes_total{pool="web",version="1.3"} 900
+switchyard_backend_handshakes_total{pool="web",version="unknown"} 0
+# HELP switchyard_backend_hello_retries_total HelloRetryRequests: the backend wants another group than the client has guessed, at the price of a round trip
+# TYPE switchyard_backend_hello_retries_total counter
+switchyard_backend_hello_retries_total{pool="web"} 4
 # HELP switchyard_backend_overridden 1 if an operator has taken the backend out at run time (drain or maint), 0 if not
 # TYPE switchyard_backend_overridden gauge
 switchyard_backend_overridden{backend="10.0.0.1:443",pool="web"} 0
 switchyard_backend_overridden{backend="[2001:db8::1]:443",pool="web"} 1
+# HELP switchyard_backend_state 1 for the state that the backend is in, 0 for the others: up, down, ejected, drain, maint, or unknown, which is used
+# TYPE switchyard_backend_state gauge
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="down"} 0
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="drain"} 0
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="ejected"} 0
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="maint"} 0
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="unknown"} 0
+switchyard_backend_state{backend="10.0.0.1:443",pool="web",state="up"} 1
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="down"} 0
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="drain"} 1
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="ejected"} 0
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="maint"} 0
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="unknown"} 0
+switchyard_backend_state{backend="[2001:db8::1]:443",pool="web",state="up"} 0
 # HELP switchyard_backend_up 1 if the backend takes connections, 0 if it is down
 # TYPE switchyard_backend_up gauge
 switchyard_backend_up{backend="10.0.0.1:443",pool="web"} 1
 switchyard_backend_up{backend="[2001:db8::1]:443",pool="web"} 0
+# HELP switchyard_certificate_overlaps Hosts for which the certificate of another pool on the same listener is good, too, as far as checks by TLS have seen certificates
+# TYPE switchyard_certificate_overlaps gauge
+switchyard_certificate_overlaps 1
 # HELP switchyard_client_hello_duration_seconds Time from accept to a complete ClientHello, a PROXY header included
 # TYPE switchyard_client_hello_duration_seconds histogram
 switchyard_client_hello_duration_seconds_bucket{listener="public",le="0.001"} 900
@@ -129,6 +180,19 @@ switchyard_log_lines_dropped_total 12
 # HELP switchyard_panics_total Defects in Switchyard that ended one connection each
 # TYPE switchyard_panics_total counter
 switchyard_panics_total 1
+# HELP switchyard_pool_panic 1 while less than panic_below of the backends are healthy and all are used that are not drained, 0 otherwise
+# TYPE switchyard_pool_panic gauge
+switchyard_pool_panic{pool="web"} 1
+# HELP switchyard_queue_connections Connections that wait for a slot, since the pool or all its backends are at max_connections
+# TYPE switchyard_queue_connections gauge
+switchyard_queue_connections{pool="web"} 5
+# HELP switchyard_queue_wait_duration_seconds How long connections have waited for a slot that they got
+# TYPE switchyard_queue_wait_duration_seconds histogram
+switchyard_queue_wait_duration_seconds_bucket{pool="web",le="0.001"} 0
+switchyard_queue_wait_duration_seconds_bucket{pool="web",le="0.01"} 5
+switchyard_queue_wait_duration_seconds_bucket{pool="web",le="+Inf"} 6
+switchyard_queue_wait_duration_seconds_sum{pool="web"} 0.05
+switchyard_queue_wait_duration_seconds_count{pool="web"} 6
 # HELP switchyard_ready 1 if /readyz answers 200, 0 while draining
 # TYPE switchyard_ready gauge
 switchyard_ready 1
@@ -185,8 +249,9 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 	if a, b := count(quiet), count(loud); a != b {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
-	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 1, 7, 15
-	if got, want := count(loud), perListener+perPool+2*perBackend+perProcess; got != want {
+	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
+	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16
+	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
 	}
 	loud.stats.Pools = nil

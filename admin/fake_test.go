@@ -43,12 +43,25 @@ func busy() *fakeSource {
 		Pools: []balancer.PoolStats{{
 			Name: "web", Active: 40,
 			Dial: balancer.Histogram{Bounds: []float64{0.001, 0.01}, Counts: []uint64{10, 5, 0}, Sum: 0.03},
+			Handshakes: balancer.HandshakeStats{
+				Answer:   balancer.Histogram{Bounds: []float64{0.001, 0.01}, Counts: []uint64{900, 50, 10}, Sum: 1.2},
+				Versions: map[string]uint64{"1.3": 900, "1.2": 60, "1.1": 0, "1.0": 0, "unknown": 0},
+				Groups:   map[string]uint64{"X25519MLKEM768": 600, "x25519": 300}, PostQuantum: 600, Retries: 4,
+				Alerts: map[string]uint64{"unrecognized_name": 3},
+			},
+			Panic: true, Ejections: 2, Waiting: 5,
+			Waited: balancer.Histogram{Bounds: []float64{0.001, 0.01}, Counts: []uint64{0, 5, 1}, Sum: 0.05},
 			Backends: []balancer.BackendStats{
-				{Address: "10.0.0.1:443", Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30, Up: true, Weight: 1},
+				{Address: "10.0.0.1:443", Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30, Up: true, Weight: 1,
+					State: pool.StateUp, Since: time.Date(2026, 11, 1, 12, 0, 3, 0, time.UTC), Ejections: 2,
+					LastError: "connection failed: connection refused", CertNotAfter: time.Date(2027, 1, 30, 0, 0, 0, 0, time.UTC)},
 				{Address: "[2001:db8::1]:443", Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000,
 					State: pool.StateDrain, Override: pool.OverrideDrain, Weight: 3, Backup: true},
 			},
 		}},
+		Overlaps: balancer.Overlaps{Total: 1, First: []balancer.Overlap{{
+			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
+		}}},
 		Attempts:    balancer.AttemptStats{Started: 970, ConnectFailed: 4, AnswerFailed: 3},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),

@@ -31,12 +31,25 @@ const (
 	metricActive
 	metricHello
 	metricDial
+	metricAnswer
+	metricHandshakes
+	metricGroups
+	metricPostQuantum
+	metricRetries
+	metricAlerts
+	metricPanicMode
+	metricWaiting
+	metricWaited
 	metricBackendUp
+	metricBackendState
 	metricBackendOverridden
 	metricBackendActive
 	metricBackendTotal
 	metricBackendFailures
 	metricBackendBytes
+	metricBackendEjections
+	metricBackendCertificate
+	metricOverlaps
 	metricLimit
 	metricReady
 	metricLogDropped
@@ -69,9 +82,39 @@ var metricTable = [numMetrics]metric{
 	metricDial: {"backend_dial_duration_seconds", histogram, []string{"pool"},
 		"Time from the start of a connection to a backend to its being established",
 		"Should be the network's round trip. Steps at 1 s and 3 s are lost SYNs: a full accept queue or a firewall."},
+	metricAnswer: {"backend_answer_duration_seconds", histogram, []string{"pool"},
+		"Time from the hello sent to the first byte of the backend's answer",
+		"The backend's own time for a handshake, and one round trip. A rise is a backend short of CPU; see backend_state for one that is silent."},
+	metricHandshakes: {"backend_handshakes_total", counter, []string{"pool", "version"},
+		"ServerHellos by the version of TLS that the backend has chosen; unknown is an answer in pieces, or no TLS",
+		"Shows whether a version can be turned off, without a look at any backend."},
+	metricGroups: {"backend_handshake_groups_total", counter, []string{"pool", "group"},
+		"ServerHellos of TLS 1.3 by the group of the key exchange, those that have occurred",
+		"Shows what clients and backends agree upon."},
+	metricPostQuantum: {"backend_handshakes_post_quantum_total", counter, []string{"pool"},
+		"Of these, those with a group that withstands a quantum computer",
+		"Its share of the sum of backend_handshake_groups_total is how far the change has come."},
+	metricRetries: {"backend_hello_retries_total", counter, []string{"pool"},
+		"HelloRetryRequests: the backend wants another group than the client has guessed, at the price of a round trip",
+		"Many: enable on the backends the group that clients send a key share for, X25519MLKEM768 or x25519 as a rule."},
+	metricAlerts: {"backend_alerts_total", counter, []string{"pool", "alert"},
+		"Alerts in place of a ServerHello, by their description, those that have occurred",
+		"unrecognized_name: the route sends a name to a pool that does not have it. protocol_version, handshake_failure: old or odd clients."},
+	metricPanicMode: {"pool_panic", gauge, []string{"pool"},
+		"1 while less than panic_below of the backends are healthy and all are used that are not drained, 0 otherwise",
+		"1 is an outage, or checks that are wrong: look at backend_state and the reasons in `switchyard pools`."},
+	metricWaiting: {"queue_connections", gauge, []string{"pool"},
+		"Connections that wait for a slot, since the pool or all its backends are at max_connections",
+		"Above 0 for long: add backends or raise max_connections."},
+	metricWaited: {"queue_wait_duration_seconds", histogram, []string{"pool"},
+		"How long connections have waited for a slot that they got",
+		"Those that got none are in connections_closed_total, with the causes queue_timeout and queue_full."},
 	metricBackendUp: {"backend_up", gauge, []string{"pool", "backend"},
 		"1 if the backend takes connections, 0 if it is down",
 		"Alert when a pool's sum falls below what its load needs; look at the backend, and at backend_overridden."},
+	metricBackendState: {"backend_state", gauge, []string{"pool", "backend", "state"},
+		"1 for the state that the backend is in, 0 for the others: up, down, ejected, drain, maint, or unknown, which is used",
+		"down has failed its checks, ejected has failed connections, drain and maint are an operator's; `switchyard pools` has since when and why."},
 	metricBackendOverridden: {"backend_overridden", gauge, []string{"pool", "backend"},
 		"1 if an operator has taken the backend out at run time (drain or maint), 0 if not",
 		"1 for longer than the work on it takes: somebody has forgotten `switchyard ready`."},
@@ -87,6 +130,15 @@ var metricTable = [numMetrics]metric{
 	metricBackendBytes: {"backend_bytes_total", counter, []string{"pool", "backend", "direction"},
 		"Bytes relayed: in is from the client to the backend, out from the backend to the client",
 		"Traffic, for capacity planning."},
+	metricBackendEjections: {"backend_ejections_total", counter, []string{"pool", "backend"},
+		"How often the backend was left out because connections to it had failed in a row",
+		"The same backend again and again: look at its log at these times."},
+	metricBackendCertificate: {"backend_certificate_not_after_timestamp_seconds", gauge, []string{"pool", "backend"},
+		"When the certificate ends that the last check by TLS was shown, in seconds since the epoch; absent where there is none",
+		"Alert on less than two weeks from now; the log warns, too."},
+	metricOverlaps: {"certificate_overlaps", gauge, nil,
+		"Hosts for which the certificate of another pool on the same listener is good, too, as far as checks by TLS have seen certificates",
+		"Browsers with HTTP/2 may send requests for such a host to the other pool, past the routes; `switchyard status` lists them. Give each pool its own certificate, or both names one pool."},
 	metricLimit: {"connection_limit", gauge, nil,
 		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
 		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},

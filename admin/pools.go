@@ -3,6 +3,7 @@ package admin
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
@@ -10,8 +11,8 @@ import (
 )
 
 // Pool is a pool as the file would have it, with its origin and what its backends do. Without Origin, Active, Dial and
-// Members it can be sent back as the body of a PUT. Health checks, outliers, slow start and TLS, which this version does
-// not act on, are left out.
+// Members it can be sent back as the body of a PUT, but for the file of the authorities that a check verifies by, which has
+// to be added. TLS towards backends, which this version does not act on, is left out.
 type Pool struct {
 	Name             string      `json:"name"`
 	Balance          string      `json:"balance"`
@@ -28,11 +29,48 @@ type Pool struct {
 	Attempts         int         `json:"attempts"`
 	ProxyProtocol    string      `json:"proxy_protocol,omitempty"`
 	Source           *netip.Addr `json:"source,omitempty"`
+	SlowStart        string      `json:"slow_start"`
+	PanicBelow       string      `json:"panic_below"`
+	QueueTimeout     string      `json:"queue_timeout"`
+	QueueSize        int         `json:"queue_size"`
+	AcmeFanout       bool        `json:"acme_fanout"`
+	Health           *Health     `json:"health,omitempty"`
+	Outlier          *Outlier    `json:"outlier,omitempty"`
 
 	Origin  string          `json:"origin"` // "file" or "overlay"
 	Active  int64           `json:"active"` // connections, also those of backends that have left
 	Dial    Latency         `json:"dial"`
 	Members []BackendStatus `json:"members"` // each address that connections go to
+
+	Panic      bool       `json:"panic"`
+	Waiting    int64      `json:"waiting"`
+	Handshakes Handshakes `json:"handshakes"`
+}
+
+// Health is the active check of a pool's backends.
+type Health struct {
+	Type         string      `json:"type"`
+	SNI          string      `json:"sni,omitempty"`
+	ALPN         []string    `json:"alpn,omitempty"`
+	Verify       string      `json:"verify,omitempty"`
+	Interval     string      `json:"interval"`
+	FastInterval string      `json:"fast_interval"`
+	Timeout      string      `json:"timeout"`
+	Rise         int         `json:"rise"`
+	Fall         int         `json:"fall"`
+	Address      *netip.Addr `json:"address,omitempty"`
+	Port         uint16      `json:"port,omitempty"`
+	Method       string      `json:"method,omitempty"`
+	Path         string      `json:"path,omitempty"`
+	Host         string      `json:"host,omitempty"`
+	ExpectStatus []int       `json:"expect_status,omitempty"`
+}
+
+// Outlier is when backends are left out that fail connections.
+type Outlier struct {
+	Failures   int    `json:"failures"`
+	Eject      string `json:"eject"`
+	MaxEjected string `json:"max_ejected"`
 }
 
 // Backend is one entry of a pool.
@@ -111,6 +149,7 @@ func (a *api) pools() []Pool {
 		if st := stats[cfg.Name]; st != nil {
 			live := poolStatus(st)
 			p.Active, p.Dial, p.Members = live.Active, live.Dial, live.Backends
+			p.Panic, p.Waiting, p.Handshakes = live.Panic, live.Waiting, live.Handshakes
 		}
 		all = append(all, p)
 	}
@@ -124,7 +163,13 @@ func showPool(cfg *pool.Config) Pool {
 		SetupTimeout: seconds(cfg.SetupTimeout), IdleTimeout: seconds(cfg.IdleTimeout),
 		HalfCloseTimeout: seconds(cfg.HalfCloseTimeout), StalledTimeout: seconds(cfg.StalledTimeout),
 		DrainTimeout: seconds(cfg.DrainTimeout), Attempts: cfg.Attempts, ProxyProtocol: headerWords[cfg.Header],
+		SlowStart: seconds(cfg.SlowStart), PanicBelow: percent(cfg.PanicBelow),
+		QueueTimeout: seconds(cfg.QueueTimeout), QueueSize: cfg.QueueSize, AcmeFanout: cfg.AcmeFanout,
+		Health:  showHealth(cfg.Health),
 		Members: []BackendStatus{},
+	}
+	if o := cfg.Outlier; o != nil {
+		p.Outlier = &Outlier{o.Failures, seconds(o.Eject), percent(o.MaxEjected)}
 	}
 	if cfg.Balance == pool.Maglev {
 		p.Hash = hashWords[cfg.Hash]
@@ -139,6 +184,27 @@ func showPool(cfg *pool.Config) Pool {
 	}
 	return p
 }
+
+func showHealth(c *pool.Check) *Health {
+	if c == nil {
+		return nil
+	}
+	h := &Health{
+		Type: c.Type.String(), SNI: c.SNI, ALPN: c.ALPN, Interval: seconds(c.Interval), FastInterval: seconds(c.FastInterval),
+		Timeout: seconds(c.Timeout), Rise: c.Rise, Fall: c.Fall, Port: c.Port,
+		Method: c.Method, Path: c.Path, Host: c.Host, ExpectStatus: c.ExpectStatus,
+	}
+	if c.Type.TLS() {
+		h.Verify = c.Verify.String()
+	}
+	if c.Address.IsValid() {
+		h.Address = &c.Address
+	}
+	return h
+}
+
+// percent writes a part as the file has it.
+func percent(n int) string { return strconv.Itoa(n) + "%" }
 
 // seconds writes a duration as the file has it.
 func seconds(d time.Duration) string { return d.String() }

@@ -28,6 +28,9 @@ type Status struct {
 	ConnectFailures uint64          `json:"connect_failures"`
 	AnswerFailures  uint64          `json:"answer_failures"`
 	Config          *control.Status `json:"config,omitempty"` // absent while starting
+	// Overlaps are hosts for which the certificate of another pool is good, too: how many, and the first hundred.
+	Overlaps     int                `json:"certificate_overlaps"`
+	OverlapsList []balancer.Overlap `json:"certificate_overlaps_first,omitempty"`
 }
 
 // ListenerStatus is one listener since the start.
@@ -46,6 +49,21 @@ type PoolStatus struct {
 	Active   int64           `json:"active"`
 	Dial     Latency         `json:"dial"` // from dial to connected
 	Backends []BackendStatus `json:"backends"`
+
+	Panic      bool       `json:"panic"`      // too few backends are healthy: all that are not drained are used
+	Waiting    int64      `json:"waiting"`    // connections that wait for a slot
+	Waited     Latency    `json:"waited"`     // of those that got one
+	Handshakes Handshakes `json:"handshakes"` // as seen in the backends' first flights
+}
+
+// Handshakes are what the first flights of a pool's backends have shown.
+type Handshakes struct {
+	Answer      Latency           `json:"answer"`       // from the hello sent to the first byte back
+	Versions    map[string]uint64 `json:"versions"`     // ServerHellos by version, those that occurred
+	Groups      map[string]uint64 `json:"groups"`       // of TLS 1.3, by group
+	PostQuantum uint64            `json:"post_quantum"` // of these, those that withstand a quantum computer
+	Retries     uint64            `json:"retries"`      // HelloRetryRequests
+	Alerts      map[string]uint64 `json:"alerts"`       // in place of a ServerHello, by description
 }
 
 // BackendStatus is one backend since the start.
@@ -61,6 +79,11 @@ type BackendStatus struct {
 	Failures uint64 `json:"failures"`
 	BytesIn  uint64 `json:"bytes_in"`  // client to backend
 	BytesOut uint64 `json:"bytes_out"` // backend to client
+
+	Since       *time.Time `json:"since,omitempty"`               // of State; absent if it has not changed
+	Error       string     `json:"error,omitempty"`               // of the last check or connection that failed, however long ago
+	Ejections   uint64     `json:"ejections,omitempty"`           // how often it was left out for failing connections
+	Certificate *time.Time `json:"certificate_expires,omitempty"` // of the certificate that the last check by TLS saw
 }
 
 // Latency sums a histogram up, to the microsecond. Quantiles are interpolated within a bucket, and never above the last
@@ -85,6 +108,7 @@ func (s *state) status() Status {
 	out.LogDropped, out.Panics = st.LogDropped, st.Panics
 	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
 	out.Config = s.control()
+	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))
 	}
@@ -107,15 +131,41 @@ func listenerStatus(l *balancer.ListenerStats) ListenerStatus {
 }
 
 func poolStatus(p *balancer.PoolStats) PoolStatus {
-	out := PoolStatus{Name: p.Name, Active: p.Active, Dial: latency(&p.Dial), Backends: []BackendStatus{}}
+	out := PoolStatus{
+		Name: p.Name, Active: p.Active, Dial: latency(&p.Dial), Backends: []BackendStatus{},
+		Panic: p.Panic, Waiting: p.Waiting, Waited: latency(&p.Waited), Handshakes: handshakesOf(&p.Handshakes),
+	}
 	for _, b := range p.Backends {
 		out.Backends = append(out.Backends, BackendStatus{
 			Address: b.Address, Up: b.Up, State: b.State.String(), Reason: reasonOf(&b), Weight: b.Weight, Backup: b.Backup,
 			Active: b.Active, Total: b.Total, Failures: b.Failures,
 			BytesIn: b.BytesIn, BytesOut: b.BytesOut,
+			Since: timeOf(b.Since), Error: b.LastError, Ejections: b.Ejections, Certificate: timeOf(b.CertNotAfter),
 		})
 	}
 	return out
+}
+
+func handshakesOf(h *balancer.HandshakeStats) Handshakes {
+	occurred := func(counts map[string]uint64) map[string]uint64 {
+		out := make(map[string]uint64, len(counts))
+		for name, n := range counts {
+			if n > 0 {
+				out[name] = n
+			}
+		}
+		return out
+	}
+	return Handshakes{latency(&h.Answer), occurred(h.Versions), occurred(h.Groups), h.PostQuantum, h.Retries, occurred(h.Alerts)}
+}
+
+// timeOf is t to the second, nil for the zero time.
+func timeOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
 }
 
 // reasonOf says who has set the state of b, where that keeps connections away.

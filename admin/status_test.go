@@ -35,12 +35,23 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 		}},
 		Pools: []PoolStatus{{
 			Name: "web", Active: 40, Dial: Latency{Count: 15, Mean: 0.002, Median: 0.00075, P99: 0.001 + 0.009*(14.85-10)/5},
+			Panic: true, Waiting: 5, Waited: Latency{Count: 6, Mean: 0.05 / 6, Median: 0.001 + 0.009*3/5, P99: 0.01},
+			Handshakes: Handshakes{
+				Answer:   Latency{Count: 960, Mean: 1.2 / 960, Median: 0.001 * 480 / 900, P99: 0.01},
+				Versions: map[string]uint64{"1.3": 900, "1.2": 60}, Groups: map[string]uint64{"X25519MLKEM768": 600, "x25519": 300},
+				PostQuantum: 600, Retries: 4, Alerts: map[string]uint64{"unrecognized_name": 3},
+			},
 			Backends: []BackendStatus{
-				{Address: "10.0.0.1:443", Up: true, State: "unknown", Weight: 1, Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30},
+				{Address: "10.0.0.1:443", Up: true, State: "up", Weight: 1, Active: 30, Total: 700, BytesIn: 5 << 20, BytesOut: 3 << 30,
+					Since: timeOf(time.Date(2026, 11, 1, 12, 0, 3, 0, time.UTC)), Error: "connection failed: connection refused", Ejections: 2,
+					Certificate: timeOf(time.Date(2027, 1, 30, 0, 0, 0, 0, time.UTC))},
 				{Address: "[2001:db8::1]:443", State: "drain", Reason: "override", Weight: 3, Backup: true, Active: 10, Total: 260, Failures: 7, BytesIn: 1000, BytesOut: 2000},
 			},
 		}},
 		Attempts: 970, ConnectFailures: 4, AnswerFailures: 3, Config: &ctl.status,
+		Overlaps: 1, OverlapsList: []balancer.Overlap{{
+			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
+		}},
 	}
 	if got.UptimeSeconds == 0 {
 		t.Error("uptime is zero")
@@ -92,7 +103,7 @@ func TestPageShowsWhatMatters(t *testing.T) {
 	res, body := ask(s.tcp, "GET", "/")
 	for _, want := range []string{
 		"version v1.2.3", "Listener public", "Pool web", "<td>bad_hello</td><td>10</td>", "[2001:db8::1]:443",
-		">drain<", ">unknown<", "revision 12, in force since 2026-11-02 08:30:00 UTC", ", 1 changed at run time", "the last reload was refused", "5 MiB", "3 GiB", "1 of 2 backends up", "40 connections of 9900 (0 %)", "1 panics",
+		">drain<", ">up<", "connection refused", "panic mode", "5 wait for a slot", "revision 12, in force since 2026-11-02 08:30:00 UTC", ", 1 changed at run time", "the last reload was refused", "5 MiB", "3 GiB", "1 of 2 backends up", "40 connections of 9900 (0 %)", "1 panics",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, body)

@@ -22,6 +22,8 @@ const (
 	CauseRejected               // refused by the route
 	CauseTerminateOff           // the route terminates TLS, which this build does not
 	CausePoolLimit              // the pool or all its backends are at max_connections
+	CauseQueueFull              // the same, and as many wait already as may
+	CauseQueueTimeout           // the same, and no slot became free in time
 	CauseNoBackend              // no backend may be tried
 	CauseConnectFail            // no backend accepted the connection
 	CauseConnectTimeout         // no backend accepted the connection in time
@@ -93,6 +95,12 @@ var causeTable = [NumCauses]causeText{
 	CausePoolLimit: {"pool_limit",
 		"The pool, or every backend of it that is usable, is at max_connections.",
 		"Add backends or raise max_connections."},
+	CauseQueueFull: {"queue_full",
+		"The pool, or every backend of it that is usable, is at max_connections, and queue_size connections wait for a slot already.",
+		"Add backends, or raise max_connections; raise queue_size if the peaks are short."},
+	CauseQueueTimeout: {"queue_timeout",
+		"The pool, or every backend of it that is usable, was at max_connections for all of queue_timeout.",
+		"Add backends, or raise max_connections; a longer queue_timeout helps only while clients are patient."},
 	CauseNoBackend: {"no_backend",
 		"The pool has no backend that may be tried: none resolved, or all with weight 0 or down.",
 		"See the pool's backends in the metrics; check DNS for pools with names."},

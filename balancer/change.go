@@ -115,7 +115,7 @@ func (s *Server) worldOf(st *State, listeners []*listener) *world {
 	}
 	for i := range st.pools {
 		cfg := &st.pools[i]
-		p := s.poolBefore(cfg.Name).next(*cfg, s.addrsFor(cfg.Source))
+		p := s.poolBefore(cfg.Name).next(*cfg, len(s.workers), s.membersFor(cfg.Source))
 		w.pools[cfg.Name], w.order[i] = p, p
 	}
 	return w
@@ -153,6 +153,7 @@ func (p *Prepared) Commit() error {
 			p.server.drainLeaving(l.cfg, l.backends)
 		}
 		p.server.forget(p.after.configs())
+		p.server.keeper.membersMoved()
 		if len(p.sites.opened)+len(p.sites.closed) > 0 {
 			p.server.retell(p.after)
 		}

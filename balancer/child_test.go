@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -37,6 +38,9 @@ type childSpec struct {
 	LogLines     bool   // one per connection
 	Stalled      time.Duration
 	Answer       time.Duration
+	Connect      time.Duration
+	Outlier      *pool.Outlier
+	Health       *pool.Check
 }
 
 // childReport is what the child answers to every command.
@@ -113,6 +117,10 @@ func (spec *childSpec) config() *Config {
 	if spec.Answer > 0 {
 		p.AnswerTimeout = spec.Answer
 	}
+	if spec.Connect > 0 {
+		p.ConnectTimeout = spec.Connect
+	}
+	p.Outlier, p.Health, p.PanicBelow = spec.Outlier, spec.Health, 50
 	cfg := oneHost("a.example.com", p)
 	l := &cfg.Listeners[0]
 	l.UnknownSNI = reject(route.RejectReset)

@@ -20,7 +20,7 @@ type Connection struct {
 	Route      string    `json:"route"`
 	Pool       string    `json:"pool"`
 	Backend    string    `json:"backend"`
-	Stage      string    `json:"stage"` // hello, dialing, answering, relaying or closing
+	Stage      string    `json:"stage"` // hello, queued, dialing, answering, relaying or closing
 	Started    time.Time `json:"started"`
 	AgeSeconds float64   `json:"age_s"`
 	BytesIn    uint64    `json:"bytes_in"`  // client to backend
@@ -28,7 +28,7 @@ type Connection struct {
 }
 
 var stageWords = [...]string{
-	stageFree: "", stageHello: "hello", stageDialing: "dialing", stageAnswering: "answering",
+	stageFree: "", stageHello: "hello", stageQueued: "queued", stageDialing: "dialing", stageAnswering: "answering",
 	stageRelaying: "relaying", stageClosing: "closing",
 }
 

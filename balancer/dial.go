@@ -53,20 +53,34 @@ func (w *worker) destination(s *session) netip.AddrPort {
 // dial chooses a backend that was not tried yet and starts to connect. Without one, the session ends with the
 // cause of the last failure.
 func (w *worker) dial(s *session) {
+	w.bound(s)
+	mayWait := s.pool.Config().QueueTimeout > 0
+	if mayWait && s.pool.queue.waiting.Load() > 0 { // others were here before
+		w.enqueue(s)
+		return
+	}
+	b, refusal := w.pick(s)
+	switch {
+	case b != nil:
+		w.connect(s, b)
+	case mayWait && refusal != pool.NoBackend:
+		w.enqueue(s)
+	default:
+		w.giveUp(s, refusalCause(refusal))
+	}
+}
+
+// bound begins the time that all attempts have together.
+func (w *worker) bound(s *session) {
 	if t := int64(s.pool.Config().SetupTimeout); t > 0 {
 		s.setup.giveUp = w.loop.Now() + t
-	}
-	if b, refusal := w.pick(s); b != nil {
-		w.connect(s, b)
-	} else {
-		w.giveUp(s, refusalCause(refusal))
 	}
 }
 
 // pick chooses a backend and reserves a slot on it.
 func (w *worker) pick(s *session) (*pool.Backend, pool.Refusal) {
 	return s.pool.Pick(&pool.Request{
-		Client: s.client.Addr(), SNI: s.name.String(), Tried: s.setup.tried, Draw: w.rand.Uint64(),
+		Client: s.client.Addr(), SNI: s.name.String(), Tried: s.setup.tried, Draw: w.rand.Uint64(), Now: w.clock(),
 	})
 }
 
@@ -276,10 +290,16 @@ func (w *worker) answerEnded(s *session) {
 
 // alerted tries another backend; where there is none, the client gets this one's alert as it came.
 func (w *worker) alerted(s *session, alert []byte) {
+	var f peek.ServerFlight
+	peek.ParseServerFlight(alert, &f) // sound: classify has seen it
+	s.pool.handshakes.alert(&f)
 	if w.mayRetry(s) {
 		s.setup.tried = append(s.setup.tried, s.backend)
 		if next, _ := w.pick(s); next != nil {
-			s.backend.Failures.Add(1)
+			if !s.setup.isACME() { // who has not asked for the certificate answers so, and is sound
+				s.backend.Failures.Add(1)
+				w.suspect(s, pool.OutcomeAlerted)
+			}
 			w.attempts.failed(CauseAnswerFail)
 			w.dropBackend(s)
 			w.connect(s, next)
@@ -297,6 +317,7 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 		s.backend.Failures.Add(1)
 	}
 	w.attempts.failed(cause)
+	w.observeFailure(s, cause)
 	w.dropBackend(s)
 	if !w.mayRetry(s) {
 		w.giveUp(s, cause)
@@ -315,13 +336,29 @@ func (w *worker) attemptFailed(s *session, cause Cause) {
 func (w *worker) mayRetry(s *session) bool {
 	st := s.setup
 	switch {
-	case s.attempts >= uint8(s.pool.Config().Attempts):
+	case int(s.attempts) >= s.mostAttempts():
 		return false
 	case st.hello.EarlyData && st.sent > 0:
 		return false
 	}
 	return st.giveUp == 0 || w.loop.Now() < st.giveUp
 }
+
+// mostFanout bounds the backends that one acme-tls/1 hello is offered to: a stranger can send it.
+const mostFanout = 255
+
+// mostAttempts is how many backends may be tried for s. The one of a pool that has asked for a certificate by
+// TLS-ALPN-01 (RFC 8737) is the only one that can answer the authority: acme_fanout has all of them asked.
+func (s *session) mostAttempts() int {
+	cfg := s.pool.Config()
+	if cfg.AcmeFanout && s.setup.isACME() {
+		return mostFanout
+	}
+	return cfg.Attempts
+}
+
+// isACME reports whether the hello offers acme-tls/1, as only an authority's validation does.
+func (st *setup) isACME() bool { return st.hello.ALPN.Contains("acme-tls/1") }
 
 // dropBackend closes the connection to a backend that failed before its first byte.
 func (w *worker) dropBackend(s *session) {

@@ -200,7 +200,7 @@ func poolDiffs(old, new []pool.Config) []PoolDiff {
 			d := PoolDiff{Pool: cmp.Or(n, o).Name, Change: change, BackendsAdded: []string{}, BackendsRemoved: []string{},
 				BackendsChanged: []string{}, Options: []string{}}
 			if o != nil && n != nil {
-				if reflect.DeepEqual(o, n) {
+				if o.Equal(n) {
 					return
 				}
 				d.compare(o, n)
@@ -227,7 +227,10 @@ func (d *PoolDiff) compare(o, n *pool.Config) {
 			}
 		},
 	}.compare(o.Backends, n.Backends)
-	d.Options = optionDiff(*o, *n, "Name", "Backends")
+	d.Options = optionDiff(*o, *n, "Name", "Backends", "Health")
+	if !o.Health.Equal(n.Health) {
+		d.Options = append(d.Options, "health")
+	}
 	if len(d.Options)+len(d.BackendsAdded)+len(d.BackendsRemoved)+len(d.BackendsChanged) == 0 {
 		d.Options = append(d.Options, "order of backends")
 	}

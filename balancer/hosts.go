@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/resolve"
 )
 
 // hosts follows the DNS names of all backends: one watch a name, however many pools have it.
@@ -18,12 +19,14 @@ type hosts struct {
 	byName map[string]*host
 }
 
-// host is one name that is followed.
+// host is one name that is followed, of a host or of a service.
 type host struct {
-	addrs []netip.Addr  // hosts.mu; the last answer, nil before the first
-	known chan struct{} // closed by the first answer
-	first sync.Once
-	stop  func()
+	addrs []netip.Addr // hosts.mu; the last answer, nil before the first, and of a service
+	// endpoints are the same of a service.
+	endpoints []resolve.Endpoint // hosts.mu
+	known     chan struct{}      // closed by the first answer
+	first     sync.Once
+	stop      func()
 }
 
 // firstAnswer is how long a change waits for the addresses of names that it brings: longer than a lookup that has to
@@ -34,7 +37,8 @@ const firstAnswer = 3 * time.Second
 func (s *Server) follow(pools []pool.Config) (began []string) {
 	for i := range pools {
 		for j := range pools[i].Backends {
-			name := pools[i].Backends[j].Host
+			b := &pools[i].Backends[j]
+			name := b.Named()
 			if name == "" {
 				continue
 			}
@@ -46,8 +50,16 @@ func (s *Server) follow(pools []pool.Config) (began []string) {
 				began = append(began, name)
 			}
 			s.hosts.mu.Unlock()
-			if h.stop == nil {
-				h.stop = s.resolver.Watch(name, func(addrs []netip.Addr) { s.answered(name, h, addrs) })
+			switch {
+			case h.stop != nil:
+			case b.Service != "":
+				h.stop = s.resolver.WatchService(b.Service, s.lookupService, func(list []resolve.Endpoint) {
+					s.answered(name, h, func() { h.endpoints = list })
+				})
+			default:
+				h.stop = s.resolver.Watch(name, func(addrs []netip.Addr) {
+					s.answered(name, h, func() { h.addrs = addrs })
+				})
 			}
 		}
 	}
@@ -77,31 +89,46 @@ func (h *hosts) get(name string) *host {
 	return h.byName[name]
 }
 
-// answered is told of the addresses of a name, first and on every change.
-func (s *Server) answered(name string, h *host, addrs []netip.Addr) {
+// answered is told of the addresses of a name, first and on every change, and has take note them.
+func (s *Server) answered(name string, h *host, take func()) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
-	h.addrs = addrs
+	take()
 	h.first.Do(func() { close(h.known) })
 	for _, p := range s.world.Load().order {
 		s.tell(p, name)
 	}
+	s.keeper.membersMoved()
 }
 
 // tell gives p the addresses of a name, if it has backends of that name. The caller holds hosts.mu.
 func (s *Server) tell(p *livePool, name string) {
 	for i := range p.Config().Backends {
-		if b := &p.Config().Backends[i]; b.Host == name {
-			s.drainLeaving(p.Config(), p.SetAddrs(i, s.usable(s.hosts.byName[name].addrs, p.Config().Source, b.Addr.Port())))
+		if b := &p.Config().Backends[i]; b.Named() == name {
+			s.drainLeaving(p.Config(), p.SetMembers(i, s.usable(s.hosts.byName[name].members(b), p.Config().Source)))
 		}
 	}
+}
+
+// members are what b stands for by the last answer, nil before the first. Of a service, the endpoints of the lowest
+// priority are the ones to use, and the others are backups. Weights are beside each other; where all are 0, they are equal,
+// and otherwise one of 0 is to have very little (RFC 2782): 1.
+func (h *host) members(b *pool.BackendConfig) []pool.Member {
+	if b.Service == "" {
+		return pool.MembersAt(h.addrs, b.Addr.Port())
+	}
+	list := make([]pool.Member, len(h.endpoints))
+	for i, e := range h.endpoints {
+		list[i] = pool.Member{Addr: e.Addr, Weight: max(int(e.Weight), 1), Backup: e.Priority != h.endpoints[0].Priority}
+	}
+	return list
 }
 
 // tellAll gives p the addresses of all its names. The caller holds hosts.mu.
 func (s *Server) tellAll(p *livePool) {
 	for i := range p.Config().Backends {
-		if name := p.Config().Backends[i].Host; name != "" {
-			if h := s.hosts.byName[name]; h != nil && h.addrs != nil {
+		if name := p.Config().Backends[i].Named(); name != "" {
+			if h := s.hosts.byName[name]; h != nil && (h.addrs != nil || h.endpoints != nil) {
 				s.tell(p, name)
 			}
 		}
@@ -117,17 +144,17 @@ func (s *Server) retell(w *world) {
 	}
 }
 
-// addrsFor tells what is known of the names of a pool that connects from source.
-func (s *Server) addrsFor(source netip.Addr) func(*pool.BackendConfig) []netip.Addr {
-	return func(b *pool.BackendConfig) []netip.Addr {
-		h := s.hosts.get(b.Host)
+// membersFor tells what is known of the names of a pool that connects from source; nil is nothing.
+func (s *Server) membersFor(source netip.Addr) func(*pool.BackendConfig) []pool.Member {
+	return func(b *pool.BackendConfig) []pool.Member {
+		h := s.hosts.get(b.Named())
 		if h == nil {
 			return nil
 		}
 		s.hosts.mu.Lock()
-		addrs := h.addrs
+		members := h.members(b)
 		s.hosts.mu.Unlock()
-		return s.usable(addrs, source, b.Addr.Port())
+		return s.usable(members, source)
 	}
 }
 
@@ -136,7 +163,7 @@ func (s *Server) forget(keep []pool.Config) {
 	used := map[string]bool{}
 	for i := range keep {
 		for j := range keep[i].Backends {
-			used[keep[i].Backends[j].Host] = true
+			used[keep[i].Backends[j].Named()] = true
 		}
 	}
 	s.hosts.mu.Lock()
@@ -152,18 +179,17 @@ func (s *Server) forget(keep []pool.Config) {
 // usable leaves out addresses at which this server itself listens: a connection sent there would come back for
 // ever. And those that cannot be reached from the pool's source address, which is of the other family. They can
 // come from DNS only; the configuration's own are refused when it is loaded.
-func (s *Server) usable(addrs []netip.Addr, source netip.Addr, port uint16) []netip.Addr {
-	var out []netip.Addr
-	for _, a := range addrs {
-		if source.IsValid() && source.Is4() != a.Is4() {
+func (s *Server) usable(members []pool.Member, source netip.Addr) []pool.Member {
+	var out []pool.Member
+	for _, m := range members {
+		if source.IsValid() && source.Is4() != m.Addr.Addr().Is4() {
 			continue
 		}
-		if s.isOwn(netip.AddrPortFrom(a, port)) {
-			s.log.Warn("a backend's name resolves to a listener of this process: address ignored",
-				"address", netip.AddrPortFrom(a, port).String())
+		if s.isOwn(m.Addr) {
+			s.log.Warn("a backend's name resolves to a listener of this process: address ignored", "address", m.Addr.String())
 			continue
 		}
-		out = append(out, a)
+		out = append(out, m)
 	}
 	return out
 }
@@ -202,7 +228,7 @@ func isLocal(a netip.Addr) bool {
 func unresolved(pools []pool.Config, names []string) (notes []string) {
 	for i := range pools {
 		for j := range pools[i].Backends {
-			if name := pools[i].Backends[j].Host; slices.Contains(names, name) {
+			if name := pools[i].Backends[j].Named(); slices.Contains(names, name) {
 				notes = append(notes, "pool "+strconv.Quote(pools[i].Name)+": "+name+" does not resolve yet")
 			}
 		}

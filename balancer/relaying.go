@@ -35,6 +35,7 @@ func (w *worker) startRelay(s *session, answer []byte) {
 		s.leaveBy = w.loop.Now() + d
 		w.wakeAt(s, s.leaveBy)
 	}
+	s.begun = uint32(s.up.Bytes)
 	if len(answer) == 0 { // early data: the hello may not be acknowledged yet, and nobody has answered
 		s.prompt = true
 		sys.SetNoDelay(int(s.backendFD))
@@ -42,6 +43,7 @@ func (w *worker) startRelay(s *session, answer []byte) {
 		w.wakeAt(s, s.answerBy)
 	} else {
 		s.backend.Total.Add(1)
+		w.noteAnswer(s, answer)
 		if state, e := s.down.Feed(w.bench, int(s.clientFD), answer); state == relay.SinkFailed {
 			w.broken(s, true, e)
 			return
@@ -71,6 +73,9 @@ func (w *worker) relay(s *session) {
 	if s.answerBy != 0 && s.down.Bytes > 0 {
 		s.answerBy = 0
 		s.backend.Total.Add(1)
+	}
+	if !s.judged {
+		w.judge(s, up == relay.SinkFailed || down == relay.SourceFailed)
 	}
 	switch {
 	case up == relay.SourceFailed:

@@ -3,6 +3,7 @@ package balancer
 import (
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
@@ -30,6 +31,7 @@ func (w *worker) relayTimer(s *session) {
 		case now < limit.at:
 			w.wakeAt(s, limit.at)
 		case limit.cause == CauseAnswerTimeout:
+			w.observe(s, s.backend, pool.OutcomeAnswerTimeout, 0)
 			w.giveUp(s, limit.cause) // no byte has reached the client: it can be told
 			return
 		default:

@@ -27,6 +27,8 @@ type Options struct {
 	Loops int
 	// Lookup resolves named backends. Nil: as the operating system is configured.
 	Lookup resolve.Lookup
+	// LookupService resolves the SRV records of services. Nil: as the operating system is configured.
+	LookupService resolve.LookupService
 }
 
 // Server owns the loops, the listeners and the pools. Its methods may be called from any goroutine.
@@ -38,8 +40,11 @@ type Server struct {
 	workers  []*worker
 	pipes    *relay.PipeBudget
 	recorder *recorder
+	keeper   *keeper
 	resolver *resolve.Resolver
 	hosts    hosts
+
+	lookupService resolve.LookupService
 
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
@@ -78,6 +83,9 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err
+	}
+	if s.lookupService = opt.LookupService; s.lookupService == nil {
+		s.lookupService = resolve.SystemService()
 	}
 	s.start(opt.Lookup)
 	if err := s.serve(cfg); err != nil {
@@ -121,6 +129,8 @@ func (s *Server) start(lookup resolve.Lookup) {
 		lookup = resolve.System()
 	}
 	s.resolver = resolve.New(lookup, s.log)
+	s.keeper = newKeeper(s)
+	go s.keeper.run()
 	s.running.Add(len(s.workers))
 	for _, w := range s.workers {
 		go w.run()
@@ -192,6 +202,7 @@ func (s *Server) end() {
 	s.stopping.Store(true)
 	s.endLoops()
 	s.resolver.Close()
+	s.keeper.stop()
 	s.recorder.stop()
 }
 

@@ -19,6 +19,7 @@ type stage uint8
 const (
 	stageFree      stage = iota // the slot is unused
 	stageHello                  // waiting for the PROXY header and the hello
+	stageQueued                 // waiting for a slot of a pool that is full
 	stageDialing                // connecting to a backend
 	stageAnswering              // the hello is sent, the backend's first byte is not here
 	stageRelaying               // bytes go both ways, unseen
@@ -45,7 +46,11 @@ type session struct {
 	// backendOut is the same for the backend's.
 	backendOut bool
 	prompt     bool // TCP_NODELAY is set towards the backend
+	judged     bool // what the backend has shown was told to the pool, see judge
+	tls13      bool // the backend has chosen TLS 1.3
 	attempts   uint8
+	begun      uint32 // client bytes when relaying began: its hello, and what came with it
+	flight     uint32 // backend bytes when the client first said something after its hello; 0: it has not
 	lastErrno  syscall.Errno
 
 	listener *listener
@@ -81,18 +86,22 @@ type setup struct {
 	info   proxyheader.Info
 	query  route.Query
 
-	header  bool   // a PROXY header may come, or must
-	hurried bool   // what came was acknowledged at once: it was incomplete
-	buf     []byte // borrowed: everything received
-	at      int    // the hello begins at buf[at]
-	out     []byte // what a backend is sent: PROXY header, hello, what followed it
-	outOwn  []byte // borrowed for out where a PROXY header is prepended
-	sent    int    // of out, to the present backend
-	dialed  int64
-	giveUp  int64 // when the last attempt ends, whichever it is; 0: no bound but the attempts' own
-	tried   []*pool.Backend
-	answer  [alertRecord]byte // the first bytes back while they may be an alert
-	held    int               // bytes in answer
+	header   bool   // a PROXY header may come, or must
+	hurried  bool   // what came was acknowledged at once: it was incomplete
+	buf      []byte // borrowed: everything received
+	at       int    // the hello begins at buf[at]
+	out      []byte // what a backend is sent: PROXY header, hello, what followed it
+	outOwn   []byte // borrowed for out where a PROXY header is prepended
+	sent     int    // of out, to the present backend
+	dialed   int64  // when the present attempt began, or the waiting for a slot
+	giveUp   int64  // when the last attempt ends, whichever it is; 0: no bound but the attempts' own
+	tried    []*pool.Backend
+	suspects []suspect         // of those, the ones whose refusal may be the hello's fault
+	lane     *lane             // while it is queued, as the following
+	ahead    *session          // who came before it for the same route
+	behind   *session          // who came after it
+	answer   [alertRecord]byte // the first bytes back while they may be an alert
+	held     int               // bytes in answer
 }
 
 // alertRecord is the size of a TLS alert in the clear: record header, level, description (RFC 8446 §6).
@@ -106,9 +115,9 @@ func (st *setup) release(b *relay.Buffers) {
 	if st.outOwn != nil {
 		b.Put(st.outOwn)
 	}
-	tried := st.tried[:0]
 	clear(st.tried)
-	*st = setup{tried: tried}
+	clear(st.suspects)
+	*st = setup{tried: st.tried[:0], suspects: st.suspects[:0]}
 }
 
 // Kinds of tokens, in their two lowest bits.

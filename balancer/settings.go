@@ -47,6 +47,7 @@ func (s *Server) Set(st Setting) (matched int, err error) {
 		return 0, nil // what was said of a pool that is no more is taken back
 	}
 	backends := p.Set(st.Address, set)
+	s.keeper.membersMoved()
 	if s.world.Load().pools[st.Pool] != p {
 		return 0, nil // it has connections yet, and no members
 	}

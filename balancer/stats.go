@@ -17,6 +17,7 @@ type Stats struct {
 	LogDropped  uint64
 	Panics      uint64
 	Started     time.Time
+	Overlaps    Overlaps // of certificates
 }
 
 // ListenerStats are the counters of one listener.
@@ -42,6 +43,12 @@ type PoolStats struct {
 	Active   int64
 	Dial     Histogram // seconds from dial to connected
 	Backends []BackendStats
+
+	Handshakes HandshakeStats
+	Panic      bool // too few backends are healthy: all that are not drained are used
+	Ejections  uint64
+	Waiting    int64     // connections that wait for a slot now
+	Waited     Histogram // seconds that those waited that got one
 }
 
 // BackendStats are the counters of one backend.
@@ -52,11 +59,18 @@ type BackendStats struct {
 	Failures uint64
 	BytesIn  uint64 // client to backend
 	BytesOut uint64 // backend to client
-	Up       bool
+	Up       bool   // takes connections by what is known of it
 	State    pool.State
 	Override pool.Override // what an operator has said; State follows from it
 	Weight   int           // in force
 	Backup   bool
+
+	Reason       string    // for State; "" where none is needed
+	Since        time.Time // of State; zero if it has not changed since the backend is there
+	LastError    string    // of a check or a connection, however long ago; ""
+	Failed       time.Time // when a connection failed last, of those that count for outlier; zero: never
+	Ejections    uint64
+	CertNotAfter time.Time // end of the certificate that the last check saw; zero: none
 }
 
 // Histogram is a latency distribution in fixed buckets.
@@ -70,6 +84,7 @@ type Histogram struct {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
+		Overlaps: *s.keeper.overlaps.Load(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()
@@ -100,8 +115,10 @@ func (s *Server) listenerStats(l *listener) ListenerStats {
 }
 
 func (p *livePool) stats() PoolStats {
-	ps := PoolStats{Name: p.Name(), Active: p.Active()}
+	ps := PoolStats{Name: p.Name(), Active: p.Active(), Handshakes: p.handshakes.stats(), Panic: p.Panicking(), Ejections: p.Pool.Ejections()}
 	p.dial.addTo(&ps.Dial)
+	ps.Waiting = p.queue.waiting.Load()
+	p.queue.waited.addTo(&ps.Waited)
 	for _, b := range p.Backends() {
 		bs := BackendStats{
 			Address: b.Name, Active: b.Active.Load(), Total: b.Total.Load(), Failures: b.Failures.Load(),
@@ -110,7 +127,26 @@ func (p *livePool) stats() PoolStats {
 		}
 		cfg := b.Config()
 		bs.Weight, bs.Backup = cfg.Weight, cfg.Backup
+		bs.describe(b)
 		ps.Backends = append(ps.Backends, bs)
 	}
 	return ps
+}
+
+// describe fills in what is known of the state of b.
+func (bs *BackendStats) describe(b *pool.Backend) {
+	bs.Reason, bs.LastError = reasonOf(b, bs.State), failureOf(b)
+	bs.Ejections, _ = b.Ejections()
+	if at := b.Since(); at != 0 {
+		bs.Since = pool.TimeAt(at)
+	}
+	if _, _, at := b.LastFailure(); at != 0 {
+		bs.Failed = pool.TimeAt(at)
+	}
+	if r := b.Report(); r != nil {
+		bs.CertNotAfter = r.NotAfter
+		if r.Error != "" && (bs.LastError == "" || bs.State == pool.StateDown) {
+			bs.LastError = r.Error
+		}
+	}
 }

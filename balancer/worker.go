@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-23b4a313/switchyard/balancer/loop"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
@@ -20,6 +21,7 @@ type worker struct {
 	loop   *loop.Loop
 	bench  *relay.Bench
 	rand   *rand.Rand
+	skew   int64 // from the loop's clock to that of package pool
 
 	sockets  []*socket
 	slabs    [][]session // sessions never move: a slab is made once and kept
@@ -27,6 +29,9 @@ type worker struct {
 	live     int
 	current  *session // the one being served, for Panicked
 	setups   []*setup // cleared, for the next sessions
+
+	queues     []*queue // in which sessions of this worker wait, or did of late
+	queueTimer loop.Timer
 
 	attempts attemptCounters
 	seen     seenNames
@@ -50,17 +55,20 @@ func newWorker(s *Server, index int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{
+	w := &worker{
 		server: s,
 		index:  index,
 		loop:   l,
 		bench:  relay.NewBench(s.pipes),
+		skew:   pool.ClockAt(l.Base()),
 		rand:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		lastID: uint64(index) << 48,
 		seen:   newSeenNames(),
 		idle:   make(chan struct{}),
 		ended:  make(chan struct{}),
-	}, nil
+	}
+	w.queueTimer.Token = kindQueue
+	return w, nil
 }
 
 // run is the body of the worker's goroutine.
@@ -113,6 +121,10 @@ func (w *worker) clientEvent(s *session, bits uint32) {
 		if s.up.Readable {
 			w.readHello(s)
 		}
+	case stageQueued:
+		if bits&(sys.EventHup|sys.EventErr|sys.EventRdHup) != 0 { // not even half closed can it complete a handshake
+			w.finish(s, CauseClientGone, closeBoth)
+		}
 	case stageDialing, stageAnswering:
 		if bits&(sys.EventHup|sys.EventErr) != 0 { // both directions are dead: nobody waits for an answer
 			w.finish(s, CauseClientGone, resetBackend)
@@ -164,8 +176,12 @@ func note(bits uint32, from, to *relay.Flow) {
 
 // Timer is told that the one timer of a session is due.
 func (w *worker) Timer(t *loop.Timer) {
-	if t.Token&3 == kindSocket {
+	switch t.Token & 3 {
+	case kindSocket:
 		w.resume(w.sockets[t.Token>>slotShift])
+		return
+	case kindQueue:
+		w.pollQueues()
 		return
 	}
 	s := w.session(t.Token)
@@ -177,6 +193,8 @@ func (w *worker) Timer(t *loop.Timer) {
 	switch s.stage {
 	case stageHello:
 		w.finish(s, CauseHelloTimeout, closeBoth)
+	case stageQueued:
+		w.giveUp(s, CauseQueueTimeout)
 	case stageDialing:
 		w.attemptFailed(s, CauseConnectTimeout)
 	case stageAnswering:
@@ -305,6 +323,9 @@ func (w *worker) account(s *session, cause Cause) {
 	if w.server.logConnections.Load() {
 		w.records.put(w.record(s, cause))
 	}
+	if s.stage == stageQueued {
+		w.dequeue(s)
+	}
 	w.leaveBackend(s)
 }
 
@@ -323,6 +344,9 @@ func (w *worker) leaveBackend(s *session) {
 	if s.backend != nil {
 		s.backend.Release()
 		s.backend = nil
+		if q := s.pool.queue; q.waiting.Load() > 0 {
+			w.call(q)
+		}
 	}
 }
 

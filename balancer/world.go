@@ -1,8 +1,6 @@
 package balancer
 
 import (
-	"net/netip"
-	"reflect"
 	"slices"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -24,24 +22,26 @@ type world struct {
 // livePool is a pool with what the data plane measures of it.
 type livePool struct {
 	*pool.Pool
-	dial *histogram
+	dial       *histogram
+	handshakes *handshakes
+	queue      *queue
 }
 
 // next is the pool as cfg has it, in place of p, which may be nil.
-func (p *livePool) next(cfg pool.Config, addrs func(*pool.BackendConfig) []netip.Addr) *livePool {
+func (p *livePool) next(cfg pool.Config, loops int, known func(*pool.BackendConfig) []pool.Member) *livePool {
 	switch {
 	case p == nil:
-		n := &livePool{Pool: pool.New(cfg), dial: &histogram{}}
+		n := &livePool{Pool: pool.New(cfg), dial: &histogram{}, handshakes: &handshakes{}, queue: newQueue(loops)}
 		for i := range cfg.Backends {
-			if cfg.Backends[i].Host != "" {
-				n.SetAddrs(i, addrs(&cfg.Backends[i]))
+			if members := known(&cfg.Backends[i]); members != nil {
+				n.SetMembers(i, members)
 			}
 		}
 		return n
-	case reflect.DeepEqual(*p.Config(), cfg):
+	case p.Config().Equal(&cfg):
 		return p
 	}
-	return &livePool{Pool: p.Next(cfg, addrs), dial: p.dial}
+	return &livePool{Pool: p.Next(cfg, known), dial: p.dial, handshakes: p.handshakes, queue: p.queue}
 }
 
 // configs are the pools as configured, in file order.

@@ -105,5 +105,5 @@ func reaches(t file.Target, a netip.Addr) bool {
 	case t.Host == "localhost":
 		return a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || a == netip.IPv6Loopback()
 	}
-	return t.Host == "" && t.Addr.Addr() == a
+	return t.Host == "" && t.Service == "" && t.Addr.Addr() == a
 }

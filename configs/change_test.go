@@ -221,7 +221,7 @@ hint: remove one of them`},
 func TestAPoolIsReadAsTheFileReadsIt(t *testing.T) {
 	t.Parallel()
 	r := running(t)
-	text := `{"backends": ["192.0.2.7:443", {"address": "cache.example.net:443", "weight": 2}], "health": {"type": "tls"}}`
+	text := `{"backends": ["192.0.2.7:443", {"address": "cache.example.net:443", "weight": 2}], "health": {"type": "tls"}, "tls": {}}`
 	c, err := ParsePool("PUT /v1/pools/cache", "cache", []byte(text), ".", r)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestAPoolIsReadAsTheFileReadsIt(t *testing.T) {
 	if d := cmp.Diff(cfg.Features, c.Features, loaded); d != "" || len(c.Features) != 1 {
 		t.Errorf("features (-file +request):\n%s", d)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Msg, "does not act on health") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Msg, "does not act on tls") {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
 	if d := cmp.Diff([]Entry{{Kind: "pool", Name: "cache", Text: text, Origin: "PUT /v1/pools/cache"}}, c.Entries); d != "" {

@@ -169,7 +169,7 @@ func checkLoaded(t *testing.T, cfg *Config) {
 			t.Errorf("a pool that cannot be served: %+v", p)
 		}
 		for _, b := range p.Backends {
-			if b.Addr.Port() == 0 || (b.Host == "") != b.Addr.Addr().IsValid() || b.Weight < 0 {
+			if (b.Addr.Port() == 0) != (b.Service != "") || (b.Named() == "") != b.Addr.Addr().IsValid() || b.Weight < 0 {
 				t.Errorf("pool %s has the backend %+v", p.Name, b)
 			}
 		}

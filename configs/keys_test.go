@@ -57,8 +57,11 @@ func node(t *testing.T, text string) *yaml.Node {
 // file.Key: "pools[].health.interval".
 func find(n *yaml.Node, path string) (*yaml.Node, int) {
 	name, rest, deeper := strings.Cut(path, ".")
-	i := slices.IndexFunc(n.Content, func(c *yaml.Node) bool { return c.Value == strings.TrimSuffix(name, "[]") })
-	if n.Kind != yaml.MappingNode || i < 0 {
+	i := 0
+	for i < len(n.Content) && n.Content[i].Value != strings.TrimSuffix(name, "[]") {
+		i += 2 // a value, which is no key, lies between
+	}
+	if n.Kind != yaml.MappingNode || i >= len(n.Content) {
 		return nil, 0
 	}
 	if !deeper {

@@ -56,6 +56,7 @@ func TestASmallFileIsFilledWithDefaults(t *testing.T) {
 				Name:           "web",
 				Backends:       []pool.BackendConfig{{Addr: netip.MustParseAddrPort("127.0.0.1:9101"), Weight: 1}},
 				ConnectTimeout: 3 * time.Second, AnswerTimeout: 5 * time.Second, SetupTimeout: 10 * time.Second, StalledTimeout: 5 * time.Minute, HalfCloseTimeout: time.Minute, Attempts: 3,
+				PanicBelow: 50, QueueSize: 1000,
 			}},
 			Drain: balancer.Drain{Max: 30 * time.Second},
 		},

@@ -3,9 +3,6 @@ package configs
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
@@ -14,32 +11,7 @@ import (
 
 // Features are the settings of a pool that the balancer does not know yet: checked, and kept for whoever needs them.
 type Features struct {
-	Health    *Health       // nil: no active checks
-	Outlier   *Outlier      // nil: never ejected
-	SlowStart time.Duration // 0: full share at once
-	TLS       *BackendTLS   // nil: plain TCP
-}
-
-// Health is an active check of backends.
-type Health struct {
-	Type         string     // "tcp", "tls", "http" or "https"
-	SNI          route.Name // server name to send; zero: none
-	ALPN         []string   // protocols to offer
-	Interval     time.Duration
-	Timeout      time.Duration // <= Interval
-	Rise, Fall   int           // checks in a row, >= 1
-	Port         uint16        // 0: the backend's own
-	Method       string        // of http and https
-	Path         string        // of http and https; starts with "/"
-	Host         string        // of http and https; "": the SNI, or the backend's address
-	ExpectStatus []int         // empty: 200 to 399
-}
-
-// Outlier says when a backend that fails real connections is left out.
-type Outlier struct {
-	Failures   int // in a row
-	Eject      time.Duration
-	MaxEjected int // percent of the pool
+	TLS *BackendTLS // nil: plain TCP
 }
 
 // BackendTLS says how TLS is spoken with backends.
@@ -68,7 +40,7 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 	if p.Has("hash") && p.Balance.V != pool.Maglev {
 		c.errorf(p.Hash, "add `balance: maglev`, or remove hash", "pool %q: hash is only for balance: maglev", p.Name.V)
 	}
-	return pool.Config{
+	cfg := pool.Config{
 		Name:             p.Name.V,
 		Balance:          p.Balance.V,
 		Hash:             p.Hash.V,
@@ -84,7 +56,19 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 		Attempts:         p.Attempts.V,
 		Header:           p.ProxyProtocol.V,
 		Source:           p.Source.V,
+		SlowStart:        p.SlowStart.V,
+		PanicBelow:       p.PanicBelow.V,
+		QueueTimeout:     p.QueueTimeout.V,
+		QueueSize:        p.QueueSize.V,
+		AcmeFanout:       p.AcmeFanout.V,
 	}
+	if p.Health != nil {
+		cfg.Health = c.health(p, p.Health)
+	}
+	if o := p.Outlier; o != nil {
+		cfg.Outlier = &pool.Outlier{Failures: o.Failures.V, Eject: o.Eject.V, MaxEjected: o.MaxEjected.V}
+	}
+	return cfg
 }
 
 func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
@@ -97,7 +81,7 @@ func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
 		weights += b.Weight.V
 		c.oneBackend(p, b, seen)
 		all = append(all, pool.BackendConfig{
-			Host: b.Address.Host, Addr: b.Address.Addr,
+			Host: b.Address.Host, Service: b.Address.Service, Addr: b.Address.Addr,
 			Weight: b.Weight.V, MaxConnections: b.MaxConnections.V, Backup: b.Backup.V,
 		})
 	}
@@ -126,19 +110,7 @@ func (c *checker) oneBackend(p *file.Pool, b *file.Backend, seen map[string]file
 	}
 }
 
-func (c *checker) features(p *file.Pool) Features {
-	x := Features{SlowStart: p.SlowStart.V}
-	if p.Health != nil {
-		x.Health = c.health(p.Name.V, p.Health)
-		c.inactive(p.Health, p.Name.V, "health", "backends are not checked")
-	}
-	if o := p.Outlier; o != nil {
-		x.Outlier = &Outlier{Failures: o.Failures.V, Eject: o.Eject.V, MaxEjected: o.MaxEjected.V}
-		c.inactive(o, p.Name.V, "outlier", "backends that fail are not left out")
-	}
-	if p.SlowStart.V > 0 {
-		c.inactive(p.SlowStart, p.Name.V, "slow_start", "a new backend gets its full share at once")
-	}
+func (c *checker) features(p *file.Pool) (x Features) {
 	if p.TLS != nil {
 		x.TLS = c.backendTLS(p.Name.V, p.TLS)
 		c.inactive(p.TLS, p.Name.V, "tls", "backends are spoken to as the client speaks")
@@ -149,65 +121,6 @@ func (c *checker) features(p *file.Pool) Features {
 // inactive warns of a key that is checked and not acted upon.
 func (c *checker) inactive(at placed, name, key, effect string) {
 	c.warnf(at, "", "pool %q: this version does not act on %s; %s", name, key, effect)
-}
-
-func (c *checker) health(name string, h *file.Health) *Health {
-	x := &Health{
-		Type: h.Type.V, SNI: c.serverName(h.SNI), ALPN: protocols(h.ALPN),
-		Interval: h.Interval.V, Timeout: h.Timeout.V, Rise: h.Rise.V, Fall: h.Fall.V, Port: uint16(h.Port.V),
-		Method: h.Method.V, Path: h.Path.V, Host: h.Host.V,
-	}
-	for _, s := range h.ExpectStatus {
-		if s.IsSet() && (s.V < 100 || s.V > 599) {
-			c.errorf(s, "", "pool %q: expect_status: there is no HTTP status %d: they are 100 to 599", name, s.V)
-		}
-		x.ExpectStatus = append(x.ExpectStatus, s.V)
-	}
-	if x.Timeout > x.Interval && h.Has("timeout") {
-		c.errorf(h.Timeout, "", "pool %q: the timeout of a health check (%v) is longer than its interval (%v)", name, x.Timeout, x.Interval)
-	} else if x.Timeout > x.Interval {
-		x.Timeout = x.Interval // a default gives way
-	}
-	if h.Method.IsSet() && strings.Trim(h.Method.V, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		c.errorf(h.Method, "for example HEAD", "pool %q: method: %q is no HTTP method", name, h.Method.V)
-	}
-	if h.Path.IsSet() && (h.Path.V[0] != '/' || strings.ContainsAny(h.Path.V, " \t\r\n")) {
-		c.errorf(h.Path, "", "pool %q: path: %q must start with \"/\" and hold no blanks", name, h.Path.V)
-	}
-	if h.Host.IsSet() && strings.ContainsAny(h.Host.V, " \t\r\n/") {
-		c.errorf(h.Host, "", "pool %q: host: %q is no host", name, h.Host.V)
-	}
-	c.healthKeys(name, h)
-	x.defaults()
-	return x
-}
-
-// defaults fills in what only HTTP checks have.
-func (h *Health) defaults() {
-	if h.Type != "http" && h.Type != "https" {
-		return
-	}
-	if h.Method == "" {
-		h.Method = "GET"
-	}
-	if h.Path == "" {
-		h.Path = "/"
-	}
-}
-
-// healthKeys refuses keys that the type of the check has no use for.
-func (c *checker) healthKeys(name string, h *file.Health) {
-	web := []string{"http", "https"}
-	uses := map[string][]string{
-		"sni": {"tls", "https"}, "alpn": {"tls", "https"},
-		"method": web, "path": web, "host": web, "expect_status": web,
-	}
-	for _, key := range []string{"sni", "alpn", "method", "path", "host", "expect_status"} {
-		if u := uses[key]; h.Has(key) && h.Type.V != u[0] && h.Type.V != u[1] {
-			c.errorf(h, "set its type, or remove "+key, "pool %q: a health check of type %s does not use %s; %s and %s do",
-				name, h.Type.V, key, u[0], u[1])
-		}
-	}
 }
 
 // serverName checks a name to send as SNI.
@@ -224,8 +137,6 @@ func (c *checker) serverName(t file.Text) route.Name {
 
 // targetText writes a backend as the file would.
 func targetText(t file.Target) string {
-	if t.Host != "" {
-		return t.Host + ":" + strconv.Itoa(int(t.Addr.Port()))
-	}
-	return t.Addr.String()
+	b := pool.BackendConfig{Host: t.Host, Service: t.Service, Addr: t.Addr}
+	return b.Text()
 }

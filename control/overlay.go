@@ -206,7 +206,7 @@ func (s *setting) about(o setting) bool { return o.Pool == s.Pool && o.Address =
 func fits(s *setting, pools []pool.Config) bool {
 	i := slices.IndexFunc(pools, func(p pool.Config) bool { return p.Name == s.Pool })
 	return i >= 0 && slices.ContainsFunc(pools[i].Backends, func(b pool.BackendConfig) bool {
-		return b.Host != "" || b.Text() == s.Address
+		return b.Named() != "" || b.Text() == s.Address
 	})
 }
 

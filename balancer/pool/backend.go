@@ -12,14 +12,16 @@ import (
 // and release it as before. As long as a pool has its address it is the same Backend, whatever else is reloaded.
 type Backend struct {
 	// What a choice reads of every member comes first: it lies within one cache line.
-	state  atomic.Uint32 // a State, and above it an Override
+	state  atomic.Uint32 // a State, above it an Override, and above that whether it is ejected
+	failed atomic.Uint32 // failures of real connections in a row, see Pool.Observe
+	ramp   atomic.Int64  // on Clock: when its slow start began; 0: it is not in one
 	limit  atomic.Int64  // on Active: max_connections, or no limit at all
 	Active atomic.Int64  // connections that hold a slot; no new one beyond the limit
 	gone   atomic.Bool   // it is no member now
 
 	Addr   netip.AddrPort
 	Name   string  // "10.0.0.7:443": log field and metric label
-	host   string  // the DNS name it was found by; "" if the file has its address
+	name   string  // the DNS name it was found by, as Named has it; "" if the file has its address
 	shared *shared // with the pools that it is, or was, a member of
 	cfg    atomic.Pointer[BackendConfig]
 
@@ -27,6 +29,12 @@ type Backend struct {
 	Failures atomic.Uint64 // attempts that failed before the first byte
 	BytesIn  atomic.Uint64 // client to backend
 	BytesOut atomic.Uint64 // backend to client
+
+	ejection ejection
+	last     lastFailure
+	report   atomic.Pointer[Report] // what the checks say of it; nil: nothing
+	told     State                  // shared.mu; the state that Review reported last
+	since    atomic.Int64           // on Clock: when Review saw it change; 0: it has not
 }
 
 // State says whether a backend is to get connections. The zero value is StateUnknown.
@@ -81,43 +89,67 @@ func ParseOverride(word string) (Override, bool) {
 	return Override(max(i, 0)), i >= 0
 }
 
-// overrideShift is where in Backend.state the Override lies.
-const overrideShift = 8
+// Where in Backend.state the Override lies, and the mark of an ejection.
+const (
+	overrideShift = 8
+	overrideMask  = 0xff << overrideShift
+	ejectedMark   = 1 << 16
+)
 
 // overridden are the states that the overrides stand for.
 var overridden = [...]State{OverrideDrain: StateDrain, OverrideMaint: StateMaint}
 
-// State returns the present state: what the operator has said, or else what was found out.
+// State returns the present state: what the operator has said, or else what was found out by checks and by real
+// connections; of these two, down outweighs ejected.
 func (b *Backend) State() State {
 	word := b.state.Load()
-	if o := word >> overrideShift; o != 0 {
-		return overridden[o]
+	found := State(word & 0xff)
+	switch {
+	case word&overrideMask != 0:
+		return overridden[word&overrideMask>>overrideShift]
+	case word&ejectedMark != 0 && found.Usable():
+		return StateEjected
 	}
-	return State(word)
+	return found
 }
 
 // Override returns what the operator has said.
-func (b *Backend) Override() Override { return Override(b.state.Load() >> overrideShift) }
+func (b *Backend) Override() Override {
+	return Override(b.state.Load() & overrideMask >> overrideShift)
+}
 
-// SetState changes the state that was found out, and returns the one before. An Override stays in force.
-// Connections that hold a slot are not touched.
+// SetState changes the state that checks have found out, and returns the one before. An Override and an ejection stay in
+// force. A backend that comes up after it was down begins its slow start. Connections that hold a slot are not touched.
 func (b *Backend) SetState(s State) (old State) {
-	for {
-		word := b.state.Load()
-		if b.state.CompareAndSwap(word, word&^0xff|uint32(s)) {
-			return State(word & 0xff)
-		}
+	old = State(b.change(0xff, uint32(s)) & 0xff)
+	if old == StateDown && s == StateUp {
+		b.ramp.Store(Clock())
 	}
+	return old
 }
 
 // override sets what the operator has said.
 func (b *Backend) override(o Override) {
+	old := b.change(overrideMask, uint32(o)<<overrideShift)
+	if Override(old&overrideMask>>overrideShift) == OverrideMaint && o == OverrideNone {
+		b.ramp.Store(Clock())
+	}
+}
+
+// change replaces the bits of mask in the state word, and returns the word before.
+func (b *Backend) change(mask, bits uint32) (old uint32) {
 	for {
-		word := b.state.Load()
-		if b.state.CompareAndSwap(word, word&0xff|uint32(o)<<overrideShift) {
-			return
+		old = b.state.Load()
+		if b.state.CompareAndSwap(old, old&^mask|bits) {
+			return old
 		}
 	}
+}
+
+// takes tells whether b may get new connections. In panic mode it is all the same what checks and connections found.
+func (b *Backend) takes(panicking bool) bool {
+	word := b.state.Load()
+	return word <= uint32(StateUp) || panicking && word&overrideMask == 0
 }
 
 // Config is what is in force for b: the entry of the file, with the weight that an operator may have given it.
@@ -156,7 +188,7 @@ const (
 // claim reserves a slot on b for r if b can take it.
 func (b *Backend) claim(r *Request) verdict {
 	switch {
-	case !b.State().Usable() || r.tried(b):
+	case !b.takes(r.panicking) || r.tried(b):
 		return unfit
 	case !reserve(&b.Active, b.limit.Load()):
 		return full
@@ -166,7 +198,7 @@ func (b *Backend) claim(r *Request) verdict {
 
 // fits tells whether claim would succeed now.
 func (b *Backend) fits(r *Request) bool {
-	return b.State().Usable() && b.Active.Load() < b.limit.Load() && !r.tried(b)
+	return b.takes(r.panicking) && b.Active.Load() < b.limit.Load() && !r.tried(b)
 }
 
 // unlimited is the limit where the file states none.

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 )
 
@@ -53,13 +54,57 @@ type Config struct {
 	Attempts         int           // >= 1; backends tried for one connection
 	Header           HeaderVersion
 	Source           netip.Addr // address to connect from; zero: the kernel chooses
+
+	Health       *Check        // nil: no active checks
+	Outlier      *Outlier      // nil: never ejected
+	SlowStart    time.Duration // until a backend that joins or comes back has its full share; 0: at once
+	PanicBelow   int           // percent of healthy backends below which all are used that are not drained; 0: never
+	QueueTimeout time.Duration // how long a connection waits for a slot when every backend is full; 0: not at all
+	QueueSize    int           // connections that may wait at once
+	AcmeFanout   bool          // an acme-tls/1 hello is offered to all backends in turn
+}
+
+// Outlier says when a backend that fails real connections is left out.
+type Outlier struct {
+	Failures   int           // in a row, >= 1
+	Eject      time.Duration // > 0; the first time, see Pool.Observe
+	MaxEjected int           // percent of the pool, rounded down, but not to none; 0: no backend is ejected
+}
+
+// Equal reports whether two configurations mean the same.
+func (c *Config) Equal(o *Config) bool {
+	if !c.Health.Equal(o.Health) { // certificate pools are not for reflect
+		return false
+	}
+	a, b := *c, *o
+	a.Health, b.Health = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // BackendConfig describes one backend entry of the file: an address, or a name that stands for several.
 type BackendConfig struct {
-	Host           string         // DNS name; empty when Addr is set
-	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set
-	Weight         int            // >= 0; 0: takes no new connections; above 1<<24 counts as that
+	Host           string         // DNS name; empty when Addr or Service is set
+	Service        string         // DNS name of a service, "_https._tcp.example.net": its SRV records have ports and weights
+	Addr           netip.AddrPort // IP address and port; only the port counts when Host is set, nothing when Service is
+	Weight         int            // >= 0; 0: takes no new connections; above 1<<24 counts as that; times the weight of an SRV record
 	MaxConnections int            // 0: no limit
 	Backup         bool           // only when no other backend can take the connection
+}
+
+// servicePrefix marks the name of a service where a backend is written.
+const servicePrefix = "srv:"
+
+// Named is the DNS name that the backends of c are found by, "srv:" in front of that of a service; "" if c is an address.
+func (c *BackendConfig) Named() string {
+	if c.Service != "" {
+		return servicePrefix + c.Service
+	}
+	return c.Host
+}
+
+// Member is one backend that a name stands for.
+type Member struct {
+	Addr   netip.AddrPort
+	Weight int  // of a service: it is multiplied by the entry's; of a host it is not looked at
+	Backup bool // of a service: also where the entry is none
 }

@@ -17,6 +17,7 @@ type group struct {
 	weights []uint64   // of members, each in 1..maxWeight
 	total   uint64     // sum of weights
 	turn    *atomic.Uint64
+	slow    int64 // slow_start in nanoseconds
 
 	smooth []uint32 // round_robin: indices into members, one period
 	bounds []uint64 // random_two: bounds[i] is the sum of weights[:i+1]
@@ -24,15 +25,15 @@ type group struct {
 }
 
 // init makes g the part of all that is, or is not, backup. cfgs are what is to be in force for each of all.
-func (g *group) init(balance Balance, turn *atomic.Uint64, all []*Backend, cfgs []BackendConfig, backup bool) {
-	g.turn = turn
+func (g *group) init(pool *Config, turn *atomic.Uint64, all []*Backend, cfgs []BackendConfig, backup bool) {
+	g.turn, g.slow = turn, int64(pool.SlowStart)
 	var order []int // indices into all
 	for i := range all {
 		if cfgs[i].Backup == backup && cfgs[i].Weight > 0 {
 			order = append(order, i)
 		}
 	}
-	if balance == Maglev {
+	if pool.Balance == Maglev {
 		slices.SortStableFunc(order, func(a, b int) int {
 			return cmp.Or(cmp.Compare(all[a].Name, all[b].Name), cmp.Compare(cfgs[a].Weight, cfgs[b].Weight))
 		})
@@ -43,7 +44,7 @@ func (g *group) init(balance Balance, turn *atomic.Uint64, all []*Backend, cfgs 
 		g.weights[i] = uint64(min(cfgs[at].Weight, maxWeight))
 		g.total += g.weights[i]
 	}
-	switch balance {
+	switch pool.Balance {
 	case RoundRobin:
 		g.smooth = smoothSequence(g.weights)
 	case RandomTwo:
@@ -70,7 +71,9 @@ func (g *group) pick(cfg *Config, r *Request) (*Backend, Refusal) {
 	case Maglev:
 		b, seed = g.maglev(cfg.Hash, r)
 	case First:
-		return g.sweep(0, r)
+		if b = g.first(r); b == nil {
+			return g.sweep(0, r)
+		}
 	}
 	if b != nil {
 		return b, NotRefused
@@ -84,7 +87,7 @@ func (g *group) any(seed uint64, r *Request) (*Backend, Refusal) {
 	var able uint64
 	for i, b := range g.members {
 		if b.fits(r) {
-			able += g.weights[i]
+			able += g.weightOf(i, r.Now)
 		}
 	}
 	if able == 0 {
@@ -95,10 +98,11 @@ func (g *group) any(seed uint64, r *Request) (*Backend, Refusal) {
 		if !b.fits(r) {
 			continue
 		}
-		if at < g.weights[i] {
+		w := g.weightOf(i, r.Now)
+		if at < w {
 			return g.sweep(i, r)
 		}
-		at -= g.weights[i]
+		at -= min(w, at)
 	}
 	return g.sweep(0, r) // fewer fit than a moment ago
 }

@@ -6,9 +6,15 @@ type load struct{ connections, weight uint64 }
 func (l load) less(m load) bool  { return l.connections*m.weight < m.connections*l.weight }
 func (l load) equal(m load) bool { return l.connections*m.weight == m.connections*l.weight }
 
-// loadOf is the load of member i with more connections than it has now.
+// loadOf is the load of member i with more connections than it has now, at its full weight.
 func (g *group) loadOf(i int, more int64) load {
 	return load{uint64(max(0, g.members[i].Active.Load()+more)), g.weights[i]}
+}
+
+// eased is the load l of member i at the weight that it has in a slow start, if the pool has one: small enough to be
+// inlined, loadOf is a third of what least costs.
+func (g *group) eased(l load, i int, now int64) load {
+	return load{l.connections, l.weight * g.shareOf(g.members[i], now)}
 }
 
 // leastConnections claims a member with the least load it would have with this connection. Those that tie get it
@@ -33,7 +39,11 @@ func (g *group) least(r *Request) (least load, ties uint64) {
 		if !b.fits(r) {
 			continue
 		}
-		switch l := g.loadOf(i, 1); {
+		l := g.loadOf(i, 1)
+		if g.slow != 0 {
+			l = g.eased(l, i, r.Now)
+		}
+		switch {
 		case ties == 0 || l.less(least):
 			least, ties = l, 1
 		case l.equal(least):
@@ -47,7 +57,14 @@ func (g *group) least(r *Request) (least load, ties uint64) {
 // the last of fewer than expected, and nil when all have moved up.
 func (g *group) tied(least load, skip uint64, r *Request) (last *Backend) {
 	for i, b := range g.members {
-		if !b.fits(r) || least.less(g.loadOf(i, 1)) {
+		if !b.fits(r) {
+			continue
+		}
+		l := g.loadOf(i, 1)
+		if g.slow != 0 {
+			l = g.eased(l, i, r.Now)
+		}
+		if least.less(l) {
 			continue
 		}
 		if last = b; skip == 0 {

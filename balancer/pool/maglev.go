@@ -32,7 +32,8 @@ func (g *group) maglev(by HashKey, r *Request) (*Backend, uint64) {
 	size := uint64(len(g.table))
 	at, step := key%size, scramble(key)%(size-1)+1
 	for range longestWalk {
-		if b := g.members[g.table[at]]; b.claim(r) == claimed {
+		b := g.members[g.table[at]]
+		if g.admits(b, r, key) && b.claim(r) == claimed {
 			return b, 0
 		}
 		if at += step; at >= size {

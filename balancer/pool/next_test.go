@@ -16,7 +16,7 @@ func backendNames(list []*Backend) []string {
 	return names
 }
 
-func noNames(*BackendConfig) []netip.Addr { return nil }
+func noNames(*BackendConfig) []Member { return nil }
 
 func TestNextKeepsWhatStays(t *testing.T) {
 	p := New(Config{Name: "web", Backends: []BackendConfig{entry(1, 1), entry(2, 1)}})
@@ -89,11 +89,12 @@ func TestABackendThatReturnsIsTheSameWhileItHasConnections(t *testing.T) {
 
 func TestAnAddressThatIsInThePoolTwiceKeepsItsTwoBackends(t *testing.T) {
 	named := BackendConfig{Host: "web.example.com", Addr: netip.AddrPortFrom(netip.Addr{}, 443), Weight: 1}
-	addrs := func(*BackendConfig) []netip.Addr { return []netip.Addr{netip.MustParseAddr("10.0.0.1")} }
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 	p := New(Config{Name: "web", Backends: []BackendConfig{entry(1, 1), named}})
-	p.SetAddrs(1, addrs(nil))
+	p.SetAddrs(1, addrs)
 	literal, byName := p.Backends()[0], p.Backends()[1]
-	swapped := p.Next(Config{Name: "web", Backends: []BackendConfig{named, entry(1, 1)}}, addrs)
+	swapped := p.Next(Config{Name: "web", Backends: []BackendConfig{named, entry(1, 1)}},
+		func(*BackendConfig) []Member { return MembersAt(addrs, 443) })
 	if removed := swapped.Take(p); len(removed) != 0 {
 		t.Errorf("%v were removed", backendNames(removed))
 	}

@@ -7,7 +7,10 @@ type Request struct {
 	Client netip.Addr
 	SNI    string     // normalised, so that every spelling of a name hashes alike; may be empty
 	Tried  []*Backend // backends that failed this connection already: not chosen again
-	Draw   uint64     // uniform random number, for random_two
+	Draw   uint64     // uniform random number, for random_two and slow start
+	Now    int64      // on Clock
+
+	panicking bool // set by Pick
 }
 
 // tried tells whether b failed this connection already.
@@ -36,6 +39,7 @@ const (
 // refusal; otherwise the caller owes one Release. Pick keeps nothing of r.
 func (p *Pool) Pick(r *Request) (*Backend, Refusal) {
 	m := p.members.Load()
+	r.panicking = p.shared.panicking.Load()
 	if !reserve(&p.shared.active, limitOf(p.cfg.MaxConnections)) {
 		return nil, PoolFull
 	}

@@ -16,10 +16,16 @@ type Pool struct {
 	shared  *shared
 	members atomic.Pointer[members]
 	entries [][]*Backend // shared.mu; by index into cfg.Backends, each sorted by address
+	found   [][]Member   // shared.mu; what each of entries was made from
 }
 
 // shared is what a pool and those that take its place have in common.
 type shared struct {
+	panicking atomic.Bool   // too few are healthy: all that are not drained are used
+	ejecting  atomic.Bool   // somebody decides whether to eject, or ends an ejection
+	ejections atomic.Uint64 // so far
+	_         [64]byte      // what every choice writes is on another cache line than what it only reads
+
 	active atomic.Int64     // connections that hold a slot of any backend, those that left included
 	turns  [2]atomic.Uint64 // where the rotations of primaries and backups stand
 
@@ -32,19 +38,18 @@ type shared struct {
 // their addresses.
 func New(cfg Config) *Pool {
 	p := &Pool{shared: &shared{settings: map[string]Setting{}}}
-	p.cfg, p.entries = &cfg, make([][]*Backend, len(cfg.Backends))
+	p.cfg, p.entries, p.found = &cfg, make([][]*Backend, len(cfg.Backends)), make([][]Member, len(cfg.Backends))
 	for i := range cfg.Backends {
-		if b := &cfg.Backends[i]; b.Host == "" {
-			p.entries[i] = []*Backend{p.newBackend(b, b.Addr.Addr().Unmap())}
+		if b := &cfg.Backends[i]; b.Named() == "" {
+			p.entries[i] = []*Backend{p.newBackend(b, unmap(b.Addr))}
 		}
 	}
 	p.publish(p.configs())
 	return p
 }
 
-func (p *Pool) newBackend(cfg *BackendConfig, addr netip.Addr) *Backend {
-	at := netip.AddrPortFrom(addr, cfg.Addr.Port())
-	b := &Backend{shared: p.shared, Addr: at, Name: at.String(), host: cfg.Host}
+func (p *Pool) newBackend(cfg *BackendConfig, at netip.AddrPort) *Backend {
+	b := &Backend{shared: p.shared, Addr: at, Name: at.String(), name: cfg.Named()}
 	b.configure(*cfg)
 	return b
 }
@@ -61,53 +66,67 @@ func (p *Pool) Active() int64 { return p.shared.active.Load() }
 // Backends returns the present members in file order, those of one entry by address; the slice is not to be changed.
 func (p *Pool) Backends() []*Backend { return p.members.Load().all }
 
-// SetAddrs says which addresses a named backend entry (index into Config.Backends) has now. Addresses that stay
-// keep their Backend with all its state, and so do those that come back while connections still hold slots of
-// it. Backends that left are returned. An entry that is given by address, or does not exist, is left as it is.
-//
-// It does not keep addrs. Any goroutine may call it; it computes the tables of the balance before it returns. Of
-// pools that share their Backends, only the one in force is to be told.
+// SetAddrs says which addresses a named backend entry (index into Config.Backends) has now: SetMembers for an entry that
+// is a host, whose port is the entry's.
 func (p *Pool) SetAddrs(entry int, addrs []netip.Addr) (removed []*Backend) {
-	if entry < 0 || entry >= len(p.cfg.Backends) || p.cfg.Backends[entry].Host == "" {
+	if entry < 0 || entry >= len(p.cfg.Backends) {
+		return nil
+	}
+	return p.SetMembers(entry, MembersAt(addrs, p.cfg.Backends[entry].Addr.Port()))
+}
+
+// MembersAt are the members that a host with these addresses stands for.
+func MembersAt(addrs []netip.Addr, port uint16) []Member {
+	list := make([]Member, len(addrs))
+	for i, a := range addrs {
+		list[i] = Member{Addr: netip.AddrPortFrom(a, port)}
+	}
+	return list
+}
+
+// SetMembers says which backends a named entry (index into Config.Backends) stands for now. Addresses that stay keep their
+// Backend with all its state, and so do those that come back while connections still hold slots of it. Backends that left
+// are returned. An entry that is given by address, or does not exist, is left as it is.
+//
+// It does not keep members. Any goroutine may call it; it computes the tables of the balance before it returns. Of
+// pools that share their Backends, only the one in force is to be told.
+func (p *Pool) SetMembers(entry int, members []Member) (removed []*Backend) {
+	if entry < 0 || entry >= len(p.cfg.Backends) || p.cfg.Backends[entry].Named() == "" {
 		return nil
 	}
 	p.shared.mu.Lock()
 	defer p.shared.mu.Unlock()
-	before := p.entries[entry]
-	after := p.entryOf(&p.cfg.Backends[entry], newReuse(before, p.shared.left), canonical(addrs))
-	if slices.Equal(before, after) {
+	before, found := p.entries[entry], canonical(members)
+	after := p.entryOf(&p.cfg.Backends[entry], newReuse(before, p.shared.left), found)
+	if slices.Equal(before, after) && slices.Equal(p.found[entry], found) {
 		return nil
 	}
 	all := slices.Concat(p.entries...)
-	p.entries = slices.Clone(p.entries)
-	p.entries[entry] = after
+	if before == nil {
+		all = append(all, after...) // the first answer: they were there from the start, as it were
+	}
+	p.entries, p.found = slices.Clone(p.entries), slices.Clone(p.found)
+	p.entries[entry], p.found[entry] = after, found
 	return p.replace(all)
-}
-
-// SetHost is SetAddrs for the entry that is the DNS name host with this port. A pool without such an entry is left as
-// it is.
-func (p *Pool) SetHost(host string, port uint16, addrs []netip.Addr) (removed []*Backend) {
-	return p.SetAddrs(slices.IndexFunc(p.cfg.Backends, func(b BackendConfig) bool {
-		return b.Host == host && b.Addr.Port() == port
-	}), addrs)
 }
 
 // Next makes the pool that cfg, whose name is that of p, describes. Backends whose address stays are the same ones in
 // both, with their connections, counters, state and what an operator has said of them. Nothing of p changes, nor of
-// its Backends, until Take; and not at all if Take is never called. addrs tells the addresses of a DNS name as far as
-// they are known.
-func (p *Pool) Next(cfg Config, addrs func(*BackendConfig) []netip.Addr) *Pool {
-	n := &Pool{cfg: &cfg, shared: p.shared, entries: make([][]*Backend, len(cfg.Backends))}
+// its Backends, until Take; and not at all if Take is never called. known tells what a DNS name stands for as far as that
+// is known.
+func (p *Pool) Next(cfg Config, known func(*BackendConfig) []Member) *Pool {
+	n := &Pool{cfg: &cfg, shared: p.shared, entries: make([][]*Backend, len(cfg.Backends)), found: make([][]Member, len(cfg.Backends))}
 	p.shared.mu.Lock()
 	defer p.shared.mu.Unlock()
 	old := newReuse(slices.Concat(p.entries...), p.shared.left)
 	for i := range cfg.Backends {
 		b := &cfg.Backends[i]
-		if b.Host == "" {
-			n.entries[i] = n.entryOf(b, old, []netip.Addr{b.Addr.Addr().Unmap()})
+		if b.Named() == "" {
+			n.found[i] = []Member{{Addr: unmap(b.Addr)}}
 		} else {
-			n.entries[i] = n.entryOf(b, old, canonical(addrs(b)))
+			n.found[i] = canonical(known(b))
 		}
+		n.entries[i] = n.entryOf(b, old, n.found[i])
 	}
 	all, cfgs, _ := n.configs()
 	n.lay(all, cfgs)
@@ -128,25 +147,28 @@ func (p *Pool) Leave() (removed []*Backend) {
 	return gone.Take(p)
 }
 
-// canonical sorts addrs by value, 4-in-6 addresses as IPv4, without repetitions.
-func canonical(addrs []netip.Addr) []netip.Addr {
-	var c []netip.Addr
-	for _, a := range addrs {
-		if a.IsValid() {
-			c = append(c, a.Unmap())
+// canonical sorts members by address, 4-in-6 addresses as IPv4. Of those with the same address the first one counts.
+func canonical(members []Member) []Member {
+	var c []Member
+	for _, m := range members {
+		if m.Addr.IsValid() {
+			m.Addr = unmap(m.Addr)
+			c = append(c, m)
 		}
 	}
-	slices.SortFunc(c, netip.Addr.Compare)
-	return slices.Compact(c)
+	slices.SortStableFunc(c, func(a, b Member) int { return a.Addr.Compare(b.Addr) })
+	return slices.CompactFunc(c, func(a, b Member) bool { return a.Addr == b.Addr })
 }
 
-// entryOf lists the Backends of addrs: those there are, those that come back, and new ones.
-func (p *Pool) entryOf(cfg *BackendConfig, old reuse, addrs []netip.Addr) []*Backend {
-	list := make([]*Backend, 0, len(addrs))
-	for _, a := range addrs {
-		b := old.take(cfg.Host, netip.AddrPortFrom(a, cfg.Addr.Port()))
+func unmap(ap netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()) }
+
+// entryOf lists the Backends of members: those there are, those that come back, and new ones.
+func (p *Pool) entryOf(cfg *BackendConfig, old reuse, members []Member) []*Backend {
+	list := make([]*Backend, 0, len(members))
+	for _, m := range members {
+		b := old.take(cfg.Named(), m.Addr)
 		if b == nil {
-			b = p.newBackend(cfg, a)
+			b = p.newBackend(cfg, m.Addr)
 		}
 		list = append(list, b)
 	}
@@ -165,12 +187,12 @@ func newReuse(lists ...[]*Backend) reuse {
 	return r
 }
 
-func (r reuse) take(host string, addr netip.AddrPort) *Backend {
+func (r reuse) take(name string, addr netip.AddrPort) *Backend {
 	have := r[addr]
 	if len(have) == 0 {
 		return nil
 	}
-	i := max(slices.IndexFunc(have, func(b *Backend) bool { return b.host == host }), 0)
+	i := max(slices.IndexFunc(have, func(b *Backend) bool { return b.name == name }), 0)
 	b := have[i]
 	r[addr] = slices.Delete(have, i, i+1)
 	return b
@@ -179,10 +201,16 @@ func (r reuse) take(host string, addr netip.AddrPort) *Backend {
 // replace makes the entries the members in force, and returns those of before that are none any more. The caller holds
 // mu.
 func (p *Pool) replace(before []*Backend) (removed []*Backend) {
-	stay := make(map[*Backend]bool)
+	stay, were := make(map[*Backend]bool), make(map[*Backend]bool, len(before))
+	for _, b := range before {
+		were[b] = true
+	}
 	for _, b := range slices.Concat(p.entries...) {
 		stay[b] = true
 		b.gone.Store(false)
+		if !were[b] {
+			b.ramp.Store(Clock())
+		}
 	}
 	for _, b := range before {
 		if !stay[b] {
@@ -210,8 +238,8 @@ func (p *Pool) publish(all []*Backend, cfgs []BackendConfig, states []Override) 
 // lay computes the choice among the members.
 func (p *Pool) lay(all []*Backend, cfgs []BackendConfig) {
 	m := &members{all: all}
-	m.primary.init(p.cfg.Balance, &p.shared.turns[0], all, cfgs, false)
-	m.backup.init(p.cfg.Balance, &p.shared.turns[1], all, cfgs, true)
+	m.primary.init(p.cfg, &p.shared.turns[0], all, cfgs, false)
+	m.backup.init(p.cfg, &p.shared.turns[1], all, cfgs, true)
 	p.members.Store(m)
 }
 

@@ -15,7 +15,7 @@ func (g *group) randomTwo(r *Request) (*Backend, uint64) {
 		return nil, scramble(seed)
 	}
 	two := g.draw(&seed, one, r)
-	if two >= 0 && g.loadOf(two, 0).less(g.loadOf(one, 0)) {
+	if two >= 0 && g.lessLoaded(two, one, r.Now) {
 		one, two = two, one
 	}
 	if b := g.members[one]; b.claim(r) == claimed {
@@ -25,6 +25,15 @@ func (g *group) randomTwo(r *Request) (*Backend, uint64) {
 		return g.members[two], 0
 	}
 	return nil, scramble(seed)
+}
+
+// lessLoaded tells whether member i has fewer connections per weight than k. An idle one that has just come back would
+// win every time: during a slow start the connection itself counts, too.
+func (g *group) lessLoaded(i, k int, now int64) bool {
+	if g.slow == 0 || g.shareOf(g.members[i], now) == wholeShare && g.shareOf(g.members[k], now) == wholeShare {
+		return g.loadOf(i, 0).less(g.loadOf(k, 0))
+	}
+	return g.eased(g.loadOf(i, 1), i, now).less(g.eased(g.loadOf(k, 1), k, now))
 }
 
 // draw draws a member that can take r, and is not the one with index but. It returns -1 when there is no other
@@ -47,7 +56,7 @@ func (g *group) draw(seed *uint64, but int, r *Request) int {
 		if exact {
 			i++
 		}
-		if g.members[i].fits(r) {
+		if g.members[i].fits(r) && g.admits(g.members[i], r, *seed) {
 			return i
 		}
 	}

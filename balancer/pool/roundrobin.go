@@ -19,7 +19,8 @@ func (g *group) roundRobin(r *Request) (*Backend, uint64) {
 	var turn uint64
 	for range min(len(g.smooth), longestSkip) {
 		turn = g.turn.Add(1)
-		if b := g.members[g.smooth[(turn-1)%period]]; b.claim(r) == claimed {
+		b := g.members[g.smooth[(turn-1)%period]]
+		if g.admits(b, r, r.Draw+turn) && b.claim(r) == claimed {
 			return b, 0
 		}
 	}

@@ -45,9 +45,13 @@ func (p *Pool) configs() (all []*Backend, cfgs []BackendConfig, states []Overrid
 	all = slices.Concat(p.entries...)
 	cfgs, states = make([]BackendConfig, 0, len(all)), make([]Override, 0, len(all))
 	for i, entry := range p.entries {
-		for _, b := range entry {
+		for k, b := range entry {
 			set := p.settingOf(&p.cfg.Backends[i], b)
 			cfg := p.cfg.Backends[i]
+			if cfg.Service != "" {
+				m := &p.found[i][k]
+				cfg.Weight, cfg.Backup = min(cfg.Weight*m.Weight, maxWeight), cfg.Backup || m.Backup
+			}
 			if set.Weight != nil {
 				cfg.Weight = *set.Weight
 			}
@@ -67,8 +71,11 @@ func (p *Pool) settingOf(entry *BackendConfig, b *Backend) Setting {
 	return p.shared.settings[entry.Text()]
 }
 
-// Text is the backend as the file writes it: "10.0.0.7:443" or "db.example.net:443".
+// Text is the backend as the file writes it: "10.0.0.7:443", "db.example.net:443" or "srv:_https._tcp.example.net".
 func (c *BackendConfig) Text() string {
+	if c.Service != "" {
+		return c.Named()
+	}
 	if c.Host != "" {
 		return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Addr.Port())))
 	}

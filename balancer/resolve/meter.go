@@ -129,10 +129,10 @@ func sameQuestion(p *dnsmessage.Parser, want dnsmessage.Question) bool {
 		strings.EqualFold(got.Name.String(), want.Name.String()) && p.SkipAllQuestions() == nil
 }
 
-// ofChain tells whether a record of this type may lead from the question to the addresses.
+// ofChain tells whether a record of this type may lead from the question to the addresses, or to the targets.
 func ofChain(t dnsmessage.Type) bool {
 	const dname = 39 // RFC 6672 §2.1
-	return t == dnsmessage.TypeA || t == dnsmessage.TypeAAAA || t == dnsmessage.TypeCNAME || t == dname
+	return t == dnsmessage.TypeA || t == dnsmessage.TypeAAAA || t == dnsmessage.TypeCNAME || t == dname || t == dnsmessage.TypeSRV
 }
 
 // seconds reads a TTL field: a value with the highest bit set counts as 0 (RFC 2181 §8).

@@ -40,9 +40,18 @@ func systemVia(dial dialFunc) Lookup {
 	}
 }
 
-// lookupThrough asks with a resolver of its own, whose connections report to m. They are closed when it returns:
-// Go's resolver gives up when ctx ends, but what it started would read on until its own timeout.
-func lookupThrough(ctx context.Context, dial dialFunc, m *meter, host string) ([]netip.Addr, error) {
+// lookupThrough asks for the addresses of host.
+func lookupThrough(ctx context.Context, dial dialFunc, m *meter, host string) (addrs []netip.Addr, err error) {
+	err = through(ctx, dial, m, func(r *net.Resolver) (err error) {
+		addrs, err = r.LookupNetIP(ctx, "ip", host)
+		return err
+	})
+	return addrs, err
+}
+
+// through asks with a resolver of its own, whose connections report to m. They are closed when it returns: Go's resolver
+// gives up when ctx ends, but what it started would read on until its own timeout.
+func through(ctx context.Context, dial dialFunc, m *meter, ask func(*net.Resolver) error) error {
 	whole, end := context.WithCancel(ctx)
 	defer end()
 	r := net.Resolver{
@@ -56,7 +65,7 @@ func lookupThrough(ctx context.Context, dial dialFunc, m *meter, host string) ([
 			return metered(c, m), nil
 		},
 	}
-	return r.LookupNetIP(ctx, "ip", host)
+	return ask(&r)
 }
 
 func isLocalhost(host string) bool {

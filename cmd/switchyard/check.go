@@ -18,6 +18,7 @@ import (
 func newCheck() *cobra.Command {
 	var config configFlag
 	var against againstRunning
+	var probe bool
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration file",
@@ -31,12 +32,22 @@ With --against-running the running balancer is asked as well: what taking this f
 change, by name, with the changes made at run time on top of it, and which live connections
 and names seen lately would go to another pool. Nothing is changed.
 
-Exit status: 0 the file is good, 3 it is not, 1 it could not be read, or nobody answered.`,
+With --probe each backend of a pool that has a health check is checked once, from here, and
+the result is listed with the day on which the certificate ends. Hosts for which the
+certificate of another pool is good, too, are warnings: browsers may send requests for them
+to the wrong pool.
+
+Exit status: 0 the file is good, 3 it is not, 1 it could not be read, nobody answered, or a
+backend failed its check.`,
 		Example: `  switchyard check switchyard.yaml
+  switchyard check --probe switchyard.yaml
   switchyard check -c new.yaml --against-running --socket /run/switchyard/admin.sock`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := against.sensible(cmd); err != nil {
 				return err
+			}
+			if probe && against.yes {
+				return usageError("one after the other", "--probe is from here, --against-running asks a balancer that runs")
 			}
 			path, cfg, err := config.load(args)
 			if err != nil {
@@ -47,11 +58,15 @@ Exit status: 0 the file is good, 3 it is not, 1 it could not be read, or nobody 
 				return against.ask(cmd, path, cfg)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), soundFile(path, cfg))
+			if probe {
+				return probeBackends(cmd, cfg)
+			}
 			return nil
 		},
 	}
 	config.add(cmd)
 	against.add(cmd)
+	cmd.Flags().BoolVar(&probe, "probe", false, "check each backend that has a health check, once")
 	return cmd
 }
 

@@ -37,14 +37,19 @@ is the one in force.`,
 
 // printMembers lists the backends of all pools.
 func printMembers(w io.Writer, pools []admin.Pool) {
-	t := newColumns(w, "POOL", "BACKEND", "STATE", "WEIGHT", "OPEN", "TOTAL", "FAILURES", "FROM CLIENTS", "TO CLIENTS")
+	t := newColumns(w, "POOL", "BACKEND", "STATE", "WEIGHT", "OPEN", "TOTAL", "FAILURES", "FROM CLIENTS", "TO CLIENTS", "SINCE", "LAST ERROR")
 	for i := range pools {
 		p := &pools[i]
 		if len(p.Members) == 0 {
-			t.row(p.Name, "none", "-", "-", p.Active, "-", "-", "-", "-")
+			t.row(p.Name, "none", "-", "-", "-", p.Active, "-", "-", "-", "-", "-")
 		}
 		for _, m := range p.Members {
-			t.row(p.Name, m.Address, stateOf(&m), m.Weight, m.Active, m.Total, m.Failures, formatSize(m.BytesIn), formatSize(m.BytesOut))
+			since := "-"
+			if m.Since != nil {
+				since = when(*m.Since)
+			}
+			t.row(p.Name, m.Address, stateOf(&m, p.Health != nil), m.Weight, m.Active, m.Total, m.Failures, formatSize(m.BytesIn), formatSize(m.BytesOut),
+				since, orDash(m.Error))
 		}
 	}
 	t.end()
@@ -72,21 +77,50 @@ func printPool(w io.Writer, p *admin.Pool) {
 		{"attempts", p.Attempts, true},
 		{"proxy_protocol", p.ProxyProtocol, p.ProxyProtocol != ""},
 		{"source", p.Source, p.Source != nil},
+		{"slow_start", p.SlowStart, true},
+		{"panic_below", p.PanicBelow, true},
+		{"queue_timeout", p.QueueTimeout, true},
+		{"queue_size", p.QueueSize, p.QueueTimeout != "0s"},
+		{"acme_fanout", p.AcmeFanout, p.AcmeFanout},
+		{"health", healthOf(p.Health), p.Health != nil},
+		{"outlier", outlierOf(p.Outlier), p.Outlier != nil},
 	} {
 		if o.given {
 			t.row("  "+o.key, o.value)
 		}
 	}
 	t.end()
+	if p.Panic {
+		fmt.Fprintln(w, "  too few backends are healthy: all that are not drained are used (panic mode)")
+	}
+	if p.Waiting > 0 {
+		fmt.Fprintf(w, "  waiting for a slot: %s\n", count(int(p.Waiting), "connection"))
+	}
 	fmt.Fprintln(w)
 	printMembers(w, []admin.Pool{*p})
 }
 
+// healthOf sums a check up.
+func healthOf(h *admin.Health) string {
+	if h == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s every %s, down after %d, up after %d", h.Type, h.Interval, h.Fall, h.Rise)
+}
+
+// outlierOf sums up when backends are left out.
+func outlierOf(o *admin.Outlier) string {
+	if o == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d failures in a row, for %s, at most %s of the pool", o.Failures, o.Eject, o.MaxEjected)
+}
+
 // stateOf is the state of a backend in words, and that it is a backup. Of one that nobody checks and nobody has taken
 // out, more is not known.
-func stateOf(m *admin.BackendStatus) string {
+func stateOf(m *admin.BackendStatus, checked bool) string {
 	state := m.State
-	if state == "unknown" {
+	if state == "unknown" && !checked {
 		state = "no check"
 	}
 	if m.Backup {

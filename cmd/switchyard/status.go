@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/admin"
+	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/control"
 )
 
@@ -45,6 +46,7 @@ func printStatus(w io.Writer, s *admin.Status) {
 	}
 	printListeners(w, s.Listeners)
 	printPoolSums(w, s.Pools)
+	printOverlaps(w, s.Overlaps, s.OverlapsList)
 	if s.Config != nil {
 		printOverlay(w, s.Config.Overlay)
 		printRevisions(w, s.Config.Revisions)
@@ -117,9 +119,31 @@ func printPoolSums(w io.Writer, pools []admin.PoolStatus) {
 				not = append(not, b.Address+" "+b.State)
 			}
 		}
-		t.row(p.Name, fmt.Sprintf("%d of %d up", up, len(p.Backends)), p.Active, orDash(some(not, 4)))
+		sum := fmt.Sprintf("%d of %d up", up, len(p.Backends))
+		if p.Panic {
+			sum += ", panic mode"
+		}
+		t.row(p.Name, sum, p.Active, orDash(some(not, 4)))
 	}
 	t.end()
+}
+
+// printOverlaps lists hosts for which the certificate of another pool is good, too.
+func printOverlaps(w io.Writer, total int, first []balancer.Overlap) {
+	if total == 0 {
+		return
+	}
+	const most = 10
+	fmt.Fprintln(w)
+	t := newColumns(w, "CERTIFICATE OF", "FOR", "COVERS", "WHICH ROUTE", "SENDS TO", "LISTENER")
+	for _, o := range first[:min(len(first), most)] {
+		t.row("pool "+o.Pool, o.Name, o.Host, o.OtherRoute, "pool "+o.OtherPool, o.Listener)
+	}
+	t.end()
+	if more := total - min(len(first), most); more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	fmt.Fprintln(w, "browsers may send requests for these hosts to the pool with the certificate (HTTP/2 connection coalescing)")
 }
 
 func printOverlay(w io.Writer, overlay []control.OverlayEntry) {

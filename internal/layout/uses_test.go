@@ -47,6 +47,8 @@ func TestRules(t *testing.T) {
 		{"balancer never sees YAML", "balancer", "go.yaml.in/yaml/v4", false},
 		{"balancer does not know configs", "balancer", module + "/configs", false},
 		{"a part of balancer does not know the whole", "balancer/pool", module + "/balancer", false},
+		{"checks know what a pool asks of them", "balancer/health", module + "/balancer/pool", true},
+		{"checks do not know the event loop", "balancer/health", module + "/balancer/loop", false},
 		{"configs knows pools", "configs", module + "/balancer/pool", true},
 		{"configs does not know peek", "configs", module + "/peek", false},
 		{"bench does not know balancer", "bench", module + "/balancer", false},

@@ -155,11 +155,12 @@ func parsePrefix(s string) (p netip.Prefix, msg, hint string) {
 	return p, "", ""
 }
 
-// Target is the address of a backend: a name, or an IP address, with a port.
+// Target is the address of a backend: a name, or an IP address, with a port; or a service, whose SRV records have both.
 type Target struct {
 	At
-	Host string         // lower case, no trailing dot; empty when Addr holds the address
-	Addr netip.AddrPort // only the port counts when Host is set
+	Host    string         // lower case, no trailing dot; empty when Addr holds the address
+	Service string         // the same for the name of a service
+	Addr    netip.AddrPort // only the port counts when Host is set
 }
 
 func (t *Target) decode(d *decoder, n *yaml.Node, _ *key) {
@@ -167,7 +168,7 @@ func (t *Target) decode(d *decoder, n *yaml.Node, _ *key) {
 		return
 	}
 	if v, ok := parsed(d, n, parseTarget); ok {
-		t.At, t.Host, t.Addr = d.place(n), v.Host, v.Addr
+		t.At, t.Host, t.Service, t.Addr = d.place(n), v.Host, v.Service, v.Addr
 	}
 }
 
@@ -180,6 +181,10 @@ func ParseTarget(s string) (t Target, msg, hint string) {
 }
 
 func parseTarget(s string) (t Target, msg, hint string) {
+	if name, ok := strings.CutPrefix(s, "srv:"); ok && strings.Contains(name, ".") {
+		t.Service, msg, hint = parseService(name)
+		return t, msg, hint
+	}
 	host, port, msg, hint := splitPort(s)
 	if msg != "" {
 		return t, msg, hint
@@ -200,6 +205,21 @@ func parseTarget(s string) (t Target, msg, hint string) {
 		return t, quote(s) + " is " + why + ": no backend can be there", ""
 	}
 	return Target{Addr: netip.AddrPortFrom(addr.Unmap(), n)}, "", ""
+}
+
+// parseService checks the name of a service, "_https._tcp.example.net" (RFC 2782).
+func parseService(s string) (name, msg, hint string) {
+	if strings.Contains(s, ":") {
+		return "", quote("srv:"+s) + " has a port", "the records of a service have it"
+	}
+	if name, msg, hint = parseHost(s); msg != "" {
+		return "", msg, hint
+	}
+	labels := strings.Split(name, ".")
+	if len(labels) < 3 || labels[0][0] != '_' || labels[1][0] != '_' {
+		return "", quote("srv:"+s) + " is no name of a service", "for example srv:_https._tcp.example.net"
+	}
+	return name, "", ""
 }
 
 // metadata are the addresses at which clouds tell a machine its own secrets.

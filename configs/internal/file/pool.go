@@ -17,7 +17,8 @@ type Pool struct {
 	// What `balance: maglev` hashes.
 	Hash Choice[pool.HashKey, HashKeys] `yaml:"hash" default:"client_ip" good:"sni" bad:"cookie"`
 	// The backends, each `host:port` or a mapping. A host that is not an IP address is a DNS name: it is resolved again as
-	// its records expire, and every address is a backend.
+	// its records expire, and every address is a backend. `srv:NAME` stands for the targets of its SRV records, which have the
+	// port and the weight; those of the lowest priority are used, the others are backups.
 	Backends []Backend `yaml:"backends" required:"true" min:"1" max:"10000" good:"[192.0.2.7:443, {address: \"db.example.net:443\", weight: 3}]" bad:"[192.0.2.7]"`
 	// Most connections that this pool holds at one time. 0: no limit.
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"5000" bad:"5k"`
@@ -25,8 +26,8 @@ type Pool struct {
 	ConnectTimeout Duration `yaml:"connect_timeout" default:"3s" min:"10ms" max:"5m" good:"500ms" bad:"0s"`
 	// The longest time from connected to the backend's first byte; then the next backend is tried.
 	AnswerTimeout Duration `yaml:"answer_timeout" default:"5s" min:"10ms" max:"5m" good:"10s" bad:"0s"`
-	// The longest time from the complete hello to the backend's first byte, all attempts together. The client is then told that
-	// no backend can serve it.
+	// The longest time from the complete hello to the backend's first byte, all attempts together; time spent in the queue does
+	// not count. The client is then told that no backend can serve it.
 	SetupTimeout Duration `yaml:"setup_timeout" default:"10s" min:"10ms" max:"10m" good:"30s" bad:"0s"`
 	// The longest time without a byte either way. 0s: no limit; peers that are gone are noticed by keepalive.
 	IdleTimeout Duration `yaml:"idle_timeout" default:"0s" min:"0s" max:"8760h" good:"1h" bad:"1d"`
@@ -44,14 +45,24 @@ type Pool struct {
 	ProxyProtocol Choice[pool.HeaderVersion, HeaderVersions] `yaml:"proxy_protocol" good:"v1" bad:"v3"`
 	// Address to connect from. Absent: the kernel chooses.
 	Source Address `yaml:"source" good:"127.0.0.1" bad:"eth0"`
-	// Active checks of the backends. Absent: none. Accepted and checked; this version does not run them.
+	// How long a connection waits for a slot when the pool or all its backends are at `max_connections`. 0s: it is refused at
+	// once.
+	QueueTimeout Duration `yaml:"queue_timeout" default:"0s" min:"0s" max:"10m" good:"5s" bad:"5"`
+	// Connections that may wait for a slot at one time. Routes are served in turn.
+	QueueSize Count `yaml:"queue_size" default:"1000" min:"1" max:"1000000" good:"100" bad:"0"`
+	// Whether a hello that offers `acme-tls/1` (RFC 8737) is offered to the backends in turn until one answers it with a
+	// ServerHello, to at most 255 of them and not only `attempts`: the one that has asked for the certificate is found.
+	AcmeFanout Flag `yaml:"acme_fanout" default:"false" good:"true" bad:"1"`
+	// Active checks of the backends. Absent: none.
 	Health *Health `yaml:"health" good:"{type: tcp, interval: 1s}" bad:"true"`
-	// Backends that fail real connections are left out for a while. Absent: never. Accepted and checked; this version does
-	// not act on it.
+	// Backends that fail real connections are left out for a while. Absent: never.
 	Outlier *Outlier `yaml:"outlier" good:"{failures: 3}" bad:"5"`
-	// How long a backend that joins or comes back takes to reach its full share. 0s: at once. Accepted and checked; this
-	// version does not act on it.
+	// How long a backend that joins or comes back takes to reach its full share, which rises evenly. 0s: at once. Those that are
+	// there when the process starts have it at once.
 	SlowStart Duration `yaml:"slow_start" default:"0s" min:"0s" max:"1h" good:"30s" bad:"10"`
+	// Panic mode: when less than this part of the backends that are not drained is healthy, all of these are used, healthy or
+	// not. 0%: never.
+	PanicBelow Percent `yaml:"panic_below" default:"50%" min:"0%" max:"100%" good:"25%" bad:"50"`
 	// TLS towards the backends of a terminated route; `{}` for the defaults. Absent: plain TCP. Accepted and checked; this
 	// version does not act on it.
 	TLS *BackendTLS `yaml:"tls" good:"{}" bad:"true"`
@@ -60,9 +71,11 @@ type Pool struct {
 // Backend is one backend, or a name that stands for several. `host:port` alone is short for `{address: "host:port"}`.
 type Backend struct {
 	Mapping
-	// `host:port`, with an IP address or a DNS name.
+	// `host:port`, with an IP address or a DNS name; or `srv:` and the name of a service, such as
+	// `srv:_https._tcp.example.net`.
 	Address Target `yaml:"address" required:"true" good:"\"[2001:db8::7]:443\"" bad:"\"0.0.0.0:443\""`
-	// Its share, beside the weights of the others. 0: it takes no new connections.
+	// Its share, beside the weights of the others. 0: it takes no new connections. Of a service, every record's weight is
+	// multiplied by it.
 	Weight Count `yaml:"weight" default:"1" min:"0" max:"65535" good:"3" bad:"-1"`
 	// Most connections that it holds at one time. 0: no limit.
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"500" bad:"1.5"`
@@ -82,19 +95,29 @@ func (b *Backend) decode(d *decoder, n *yaml.Node, _ *key) {
 type Health struct {
 	Mapping
 	// A TCP connection; a TLS handshake; an HTTP request; an HTTP request over TLS.
-	Type Choice[string, HealthTypes] `yaml:"type" default:"tcp" good:"https" bad:"ping"`
+	Type Choice[pool.CheckType, HealthTypes] `yaml:"type" default:"tcp" good:"https" bad:"ping"`
 	// Server name to send. Absent: none. For `tls` and `https`.
 	SNI Text `yaml:"sni" good:"api.example.com" bad:"\"api example\""`
 	// Application protocols to offer. For `tls` and `https`.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[h2]" bad:"[\"\"]"`
+	// By what the backend's certificate is verified: not at all, by the authorities of the system, or by those of `ca`. The name
+	// in it must be `sni`, or the address that is checked. For `tls` and `https`.
+	Verify Choice[pool.CheckVerify, HealthVerifies] `yaml:"verify" default:"none" good:"system" bad:"true"`
+	// PEM file with the authorities to trust. Needs `verify: ca`. A relative path is relative to this file.
+	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// Time between the starts of two checks of one backend.
 	Interval Duration `yaml:"interval" default:"5s" min:"100ms" max:"24h" good:"2s" bad:"2"`
+	// The same while a check has just had another result than the one before, and until the first decision. Absent: 1s, or
+	// the interval if that is shorter.
+	FastInterval Duration `yaml:"fast_interval" default:"1s" min:"100ms" max:"24h" good:"500ms" bad:"1"`
 	// The longest time that a check may take; not more than the interval.
 	Timeout Duration `yaml:"timeout" default:"1s" min:"10ms" max:"5m" good:"500ms" bad:"0s"`
 	// Checks in a row that must pass before a backend is used again.
 	Rise Count `yaml:"rise" default:"2" min:"1" max:"1000" good:"1" bad:"0"`
 	// Checks in a row that must fail before a backend is no longer used.
 	Fall Count `yaml:"fall" default:"3" min:"1" max:"1000" good:"5" bad:"0"`
+	// Address to check instead of the backend's own. Absent: the backend's own.
+	Address Address `yaml:"address" good:"192.0.2.9" bad:"\"192.0.2.9:80\""`
 	// Port to check instead of the backend's own. 0: the backend's own.
 	Port Count `yaml:"port" default:"0" min:"0" max:"65535" good:"8080" bad:"65536"`
 	// Method of the request. For `http` and `https`.
@@ -112,9 +135,10 @@ type Outlier struct {
 	Mapping
 	// Failures in a row that eject a backend.
 	Failures Count `yaml:"failures" default:"5" min:"1" max:"1000" good:"3" bad:"0"`
-	// How long it is left out the first time; longer each time again.
+	// How long it is left out the first time; twice as long each time again, up to 16 times as long.
 	Eject Duration `yaml:"eject" default:"30s" min:"100ms" max:"24h" good:"10s" bad:"0s"`
-	// The largest part of the pool that may be left out at one time; one backend always stays.
+	// The largest part of the pool that may be left out at one time, rounded down but not to none; one backend always stays.
+	// 0%: none is left out.
 	MaxEjected Percent `yaml:"max_ejected" default:"50%" min:"0%" max:"100%" good:"25%" bad:"0.5"`
 }
 
@@ -187,6 +211,16 @@ func (HeaderVersions) Hint(word string) string {
 type HealthTypes struct{}
 
 // Options implements the choices of a [Choice].
-func (HealthTypes) Options() []Option[string] {
-	return []Option[string]{{"tcp", "tcp"}, {"tls", "tls"}, {"http", "http"}, {"https", "https"}}
+func (HealthTypes) Options() []Option[pool.CheckType] {
+	return []Option[pool.CheckType]{
+		{"tcp", pool.CheckTCP}, {"tls", pool.CheckTLS}, {"http", pool.CheckHTTP}, {"https", pool.CheckHTTPS},
+	}
+}
+
+// HealthVerifies are the ways to verify a certificate in a check.
+type HealthVerifies struct{}
+
+// Options implements the choices of a [Choice].
+func (HealthVerifies) Options() []Option[pool.CheckVerify] {
+	return []Option[pool.CheckVerify]{{"none", pool.VerifyNone}, {"system", pool.VerifySystem}, {"ca", pool.VerifyCA}}
 }

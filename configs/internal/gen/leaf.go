@@ -32,7 +32,7 @@ var leaves = []struct {
 	{reflect.TypeFor[file.Percent](), leaf{"percentage", "A whole number with a percent sign: `50%`.", "string", `^[0-9]+%$`, false}},
 	{reflect.TypeFor[file.Bind](), leaf{"address to accept on", "An IP address and a port, `127.0.0.1:8443` or `[::1]:8443`, or a port of all addresses of both families, `:8443`.", "string", `:[0-9]{1,5}$`, false}},
 	{reflect.TypeFor[file.Endpoint](), leaf{"IP address and port", "`127.0.0.1:9901` or `[::1]:9901`.", "string", `:[0-9]{1,5}$`, false}},
-	{reflect.TypeFor[file.Target](), leaf{"backend address", "`192.0.2.7:443`, `[2001:db8::7]:443` or `db.example.net:443`. The unspecified, multicast and broadcast addresses, the metadata addresses of clouds (169.254.169.254, fd00:ec2::254) and the addresses of the listeners are refused.", "string", `:[0-9]{1,5}$`, false}},
+	{reflect.TypeFor[file.Target](), leaf{"backend address", "`192.0.2.7:443`, `[2001:db8::7]:443`, `db.example.net:443` or `srv:_https._tcp.example.net`. The unspecified, multicast and broadcast addresses, the metadata addresses of clouds (169.254.169.254, fd00:ec2::254) and the addresses of the listeners are refused.", "string", `:[0-9]{1,5}$|^srv:_`, false}},
 	{reflect.TypeFor[file.Address](), leaf{"IP address", "`192.0.2.7` or `2001:db8::7`.", "string", `[.:]`, false}},
 	{reflect.TypeFor[file.Prefix](), leaf{"network", "An IP address, a slash and the length of the prefix, without bits after it: `10.0.0.0/8`, `2001:db8::/32`.", "string", `/[0-9]{1,3}$`, false}},
 	{reflect.TypeFor[file.Protocol](), leaf{"protocol", "A name of 1 to 255 bytes as ALPN uses it: `h2`, `http/1.1`, `acme-tls/1`.", "string", ".", false}},
