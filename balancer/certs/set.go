@@ -4,6 +4,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,85 +37,108 @@ type PairFile struct {
 	AllowExpired bool   // an expired certificate is a warning and no mistake
 }
 
-// ACME is a source of certificates that are ordered and renewed by themselves (RFC 8555). Its methods may be called at any
-// time, from any goroutine.
-type ACME interface {
-	Source
-	// Challenge returns the certificate that answers a validation by TLS-ALPN-01 (RFC 8737 §3), or [ErrNone] if no such
-	// validation of this name is under way.
-	Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Names are the names that certificates are ordered for.
-	Names() []string
-	// Expiries tells of the certificates that there are.
-	Expiries() []Expiry
-	// Equal reports whether other orders the same, from the same authority, for the same account.
-	Equal(other any) bool
-	// Start begins to order and to renew; Stop ends it and waits for what is under way. One may follow the other.
-	Start(log *slog.Logger)
-	Stop()
-}
-
-// Expiry is until when a certificate is good.
-type Expiry struct {
-	Name     string // the first name that the certificate is for
-	NotAfter time.Time
-	File     string // of the certificate; for a directory and for ACME, the directory
-}
-
 // Set is what one route terminates with. It is safe for any number of goroutines.
-type Set struct{ cfg *Config }
+type Set struct {
+	cfg      *Config
+	pairs    []*pair // in the order of cfg
+	dirs     []*directory
+	warnings []*Error
+	index    atomic.Pointer[index] // of pairs
+	log      atomic.Pointer[slog.Logger]
+	mu       sync.Mutex // held while files are looked at again
+}
 
 // Open reads and checks what cfg names, keeps it in memory and starts nothing: files are looked at again once the Set is
 // given to a [Keeper]. Directories are only looked at, and their certificates read when they are asked for. The error is
 // [Errors], with all that is wrong.
-func Open(cfg *Config) (*Set, error) { return nil, errors.ErrUnsupported }
-
-// Certificate returns the certificate for a handshake, which must not be changed: one for the very name before one for its
-// wildcard, ECDSA before RSA where the client can use both, and a default only where the operator has named one. If the
-// client can use none of those for its name, it is the first of them, and crypto/tls refuses with the alert that is right.
-//
-// The error is [ErrNone], or says what is wrong with the file that would be for the name.
-func (s *Set) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, ErrNone }
-
-// Challenge returns the certificate that answers a validation by TLS-ALPN-01, or [ErrNone]. It is for a hello that offers
-// [ChallengeProtocol] and nothing else: the handshake must choose that protocol, and must ask for no client certificate; the connection
-// ends after it (RFC 8737 §3).
-func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, ErrNone }
-
-// ChallengeProtocol is the application protocol of TLS-ALPN-01.
-const ChallengeProtocol = "acme-tls/1"
-
-// Choice is a certificate that a Set has for a name.
-type Choice struct {
-	File     string    // of the certificate; for ACME, the storage directory
-	Key      string    // "ECDSA P-256", "RSA 2048", "Ed25519"
-	Names    []string  // that the certificate is for
-	NotAfter time.Time // when it expires
-	Default  bool      // no certificate is for the name: this is the default
+func Open(cfg *Config) (*Set, error) {
+	s := &Set{cfg: cfg}
+	s.log.Store(slog.New(slog.DiscardHandler))
+	var wrong Errors
+	for i := range cfg.Pairs {
+		p, errs := openPair(i, cfg.Pairs[i])
+		wrong = append(wrong, errs...)
+		s.pairs = append(s.pairs, p)
+	}
+	for i, path := range cfg.Dirs {
+		d := &directory{path: path, number: i}
+		if err := d.check(); err != nil {
+			wrong = append(wrong, err)
+		}
+		s.dirs = append(s.dirs, d)
+	}
+	if wrong != nil {
+		return nil, wrong
+	}
+	for _, p := range s.pairs {
+		s.warnings = append(s.warnings, p.loaded.warnings...)
+	}
+	s.index.Store(newIndex(s.pairs))
+	return s, nil
 }
 
-// Choices tells what Certificate chooses from for a name, the preferred first. The client decides among them by what it
-// can use. The empty name stands for a handshake without one.
-func (s *Set) Choices(name string) ([]Choice, error) { return nil, ErrNone }
+// Certificate returns the certificate for a handshake, as [Set.Choose] chooses it.
+func (s *Set) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c, err := s.Choose(hello)
+	if err != nil {
+		return nil, err
+	}
+	return c.Certificate, nil
+}
 
-// FileOf tells where a certificate that Certificate has returned comes from: the path of its file, for ACME the storage
-// directory; "" for any other certificate.
-func (s *Set) FileOf(cert *tls.Certificate) string { return "" }
-
-// Covers reports whether a host of a route can be terminated: a name has a certificate, or will have by ACME; below a
-// wildcard "*.example.com", a regular expression "~^…$" or "*" there may be certificates.
-func (s *Set) Covers(host string) bool { return false }
+// Challenge returns the certificate that answers a validation by TLS-ALPN-01, or [ErrNone]. It is for a hello that offers
+// [ChallengeProtocol] and nothing else: the handshake must choose that protocol and must ask for no client certificate,
+// and the connection ends after it (RFC 8737 §3).
+func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.cfg.ACME == nil {
+		return nil, ErrNone
+	}
+	return s.cfg.ACME.Challenge(hello)
+}
 
 // Names are the names that the certificates of pairs are for and that ACME orders for, sorted. Those of directories
 // are not among them.
-func (s *Set) Names() []string { return nil }
-
-// Expiries tells of every certificate of a pair and of ACME, and of each directory the one that expires first of those in the cache.
-func (s *Set) Expiries() []Expiry { return nil }
+func (s *Set) Names() []string {
+	names := s.index.Load().names()
+	if s.cfg.ACME != nil {
+		names = append(names, s.cfg.ACME.Names()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Warnings are what Open found that is allowed, and yet probably not meant.
-func (s *Set) Warnings() []*Error { return nil }
+func (s *Set) Warnings() []*Error { return s.warnings }
 
 // Equal reports whether other is a *Set that was opened with the same Config. What the files hold does not matter: both
 // follow them.
-func (s *Set) Equal(other any) bool { return false }
+func (s *Set) Equal(other any) bool {
+	o, ok := other.(*Set)
+	if !ok || s == nil || o == nil {
+		return ok && s == o
+	}
+	a, b := s.cfg, o.cfg
+	if a.ACME == nil || b.ACME == nil {
+		ok = a.ACME == nil && b.ACME == nil
+	} else {
+		ok = a.ACME.Equal(b.ACME)
+	}
+	return ok && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs)
+}
+
+// refresh takes files of pairs that have changed.
+func (s *Set) refresh(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed, log := false, s.log.Load()
+	for _, p := range s.pairs {
+		changed = p.refresh(log) || changed
+		p.remind(now, log)
+	}
+	if changed {
+		s.index.Store(newIndex(s.pairs))
+	}
+}
+
+// normal is a name as the index knows it: in lower case, without a trailing dot.
+func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

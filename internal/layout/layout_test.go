@@ -35,6 +35,7 @@ var rules = []rule{
 	{dir: "balancer/relay", own: []string{"balancer/loop", "balancer/sys"}},
 	{dir: "balancer/pool"},
 	{dir: "balancer/proxyheader", foreign: []string{"github.com/pires/go-proxyproto"}},
+	{dir: "balancer/certs"},
 	{dir: "balancer/resolve", foreign: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{dir: "configs", own: []string{"balancer", "route"}, foreign: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}},
 	{dir: "control", own: []string{"balancer", "configs", "route"}, foreign: []string{"github.com/fsnotify/fsnotify"}},
@@ -117,7 +118,8 @@ func TestSyscallIsForSignalsAndErrnos(t *testing.T) {
 // plainSyscalls are names of package syscall that make no call by themselves or concern the process, not a socket.
 var plainSyscalls = map[string]bool{
 	"Signal": true, "RawConn": true, "Conn": true, "Stat_t": true, // types
-	"Umask": true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
+	"O_NONBLOCK": true, // a flag for package os
+	"Umask":      true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
 }
 
 // refuses returns why a file under r may not import imp, or "".
