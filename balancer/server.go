@@ -15,6 +15,7 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/resolve"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -38,8 +39,10 @@ type Server struct {
 	workers  []*worker
 	pipes    *relay.PipeBudget
 	recorder *recorder
-	resolver *resolve.Resolver
-	hosts    hosts
+	// terminator runs the connections whose TLS ends here.
+	terminator *terminate.Terminator
+	resolver   *resolve.Resolver
+	hosts      hosts
 
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
@@ -75,6 +78,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s.limits.Store(&limits)
 	s.limit.Store(limits.Connections)
 	s.pipes = relay.NewPipeBudget(limits.Pipes)
+	s.terminator = terminate.New(terminate.Options{Connections: limits.Terminated, Log: s.log})
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err
@@ -191,6 +195,7 @@ func (s *Server) Shutdown(ctx context.Context) int {
 func (s *Server) end() {
 	s.stopping.Store(true)
 	s.endLoops()
+	s.terminator.Wait() // the loops have told all of them to stop
 	s.resolver.Close()
 	s.recorder.stop()
 }

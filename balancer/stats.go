@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
 // Stats is a copy of all counters at one moment, for metrics and status. Counters only grow while the server lives.
@@ -13,7 +14,8 @@ type Stats struct {
 	Pools       []PoolStats
 	Connections int64 // active now
 	Attempts    AttemptStats
-	Limit       int64 // the connection limit in force
+	Terminate   terminate.Stats // of connections whose TLS ends here
+	Limit       int64           // the connection limit in force
 	LogDropped  uint64
 	Panics      uint64
 	Started     time.Time
@@ -70,6 +72,7 @@ type Histogram struct {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
+		Terminate: s.terminator.Stats(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -38,7 +37,7 @@ func (p *livePool) next(cfg pool.Config, addrs func(*pool.BackendConfig) []netip
 			}
 		}
 		return n
-	case reflect.DeepEqual(*p.Config(), cfg):
+	case p.Config().Equal(&cfg):
 		return p
 	}
 	return &livePool{Pool: p.Next(cfg, addrs), dial: p.dial}
@@ -92,9 +91,8 @@ func (w *worker) drainBackends(leaving []*pool.Backend, d int64) {
 	for i := range w.slabs {
 		for j := range w.slabs[i] {
 			s := &w.slabs[i][j]
-			if s.stage == stageRelaying && s.leaveBy == 0 && slices.Contains(leaving, s.backend) {
-				s.leaveBy = w.loop.Now() + d
-				w.wakeAt(s, s.leaveBy)
+			if (s.stage == stageRelaying || s.stage == stageTerminating) && slices.Contains(leaving, s.backendNow()) {
+				w.leaveWithin(s, d)
 			}
 		}
 	}

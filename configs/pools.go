@@ -1,8 +1,6 @@
 package configs
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +15,6 @@ type Features struct {
 	Health    *Health       // nil: no active checks
 	Outlier   *Outlier      // nil: never ejected
 	SlowStart time.Duration // 0: full share at once
-	TLS       *BackendTLS   // nil: plain TCP
 }
 
 // Health is an active check of backends.
@@ -42,15 +39,6 @@ type Outlier struct {
 	MaxEjected int // percent of the pool
 }
 
-// BackendTLS says how TLS is spoken with backends.
-type BackendTLS struct {
-	SNI         route.Name       // zero: the name the client asked for
-	CA          *x509.CertPool   // nil: the system's
-	Verify      bool             // whether the backend's certificate is verified
-	Certificate *tls.Certificate // nil: none is shown
-	ALPN        []string         // empty: the one agreed with the client
-}
-
 func (c *checker) pools(pools []file.Pool) ([]pool.Config, map[string]Features) {
 	all := make([]pool.Config, len(pools))
 	features := map[string]Features{}
@@ -68,7 +56,7 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 	if p.Has("hash") && p.Balance.V != pool.Maglev {
 		c.errorf(p.Hash, "add `balance: maglev`, or remove hash", "pool %q: hash is only for balance: maglev", p.Name.V)
 	}
-	return pool.Config{
+	cfg := pool.Config{
 		Name:             p.Name.V,
 		Balance:          p.Balance.V,
 		Hash:             p.Hash.V,
@@ -85,6 +73,10 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 		Header:           p.ProxyProtocol.V,
 		Source:           p.Source.V,
 	}
+	if p.TLS != nil {
+		cfg.TLS = c.backendTLS(p.Name.V, p.TLS)
+	}
+	return cfg
 }
 
 func (c *checker) backends(p *file.Pool) []pool.BackendConfig {
@@ -138,10 +130,6 @@ func (c *checker) features(p *file.Pool) Features {
 	}
 	if p.SlowStart.V > 0 {
 		c.inactive(p.SlowStart, p.Name.V, "slow_start", "a new backend gets its full share at once")
-	}
-	if p.TLS != nil {
-		x.TLS = c.backendTLS(p.Name.V, p.TLS)
-		c.inactive(p.TLS, p.Name.V, "tls", "backends are spoken to as the client speaks")
 	}
 	return x
 }

@@ -1,8 +1,6 @@
 package configs
 
 import (
-	"bytes"
-	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -10,63 +8,32 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 )
 
-// Terminate says how TLS is spoken with clients whose connection ends here. It is what [route.Route] carries in
-// Terminate, as a pointer, and is not changed after loading.
-type Terminate struct {
-	Certificates []tls.Certificate // to choose from by server name; Leaf is set
-	ALPN         []string          // the preferred first; empty: none
-	MinVersion   uint16            // tls.VersionTLS12 or tls.VersionTLS13
-}
-
-// Equal reports whether other is a *Terminate that means the same: the same certificates with the same keys, in the same
-// order, however often they were read.
-func (t *Terminate) Equal(other any) bool {
-	o, ok := other.(*Terminate)
-	if !ok || t == nil || o == nil {
-		return ok && t == o
+// terminate makes the policy of a route whose TLS ends here; nil if something is wrong with it.
+func (c *checker) terminate(name string, t *file.Terminate) *terminate.Policy {
+	before := len(c.mistakes)
+	cfg := terminate.Config{ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V}
+	if set := c.certificates(t); set != nil {
+		cfg.Certificates = set
 	}
-	return t.MinVersion == o.MinVersion && slices.Equal(t.ALPN, o.ALPN) &&
-		slices.EqualFunc(t.Certificates, o.Certificates, func(a, b tls.Certificate) bool { return samePair(&a, &b) })
-}
-
-// Equal reports whether other is a *BackendTLS that means the same, however often its files were read.
-func (t *BackendTLS) Equal(other any) bool {
-	o, ok := other.(*BackendTLS)
-	if !ok || t == nil || o == nil {
-		return ok && t == o
+	if len(c.mistakes) > before || cfg.Certificates == nil {
+		return nil
 	}
-	return t.SNI == o.SNI && t.Verify == o.Verify && slices.Equal(t.ALPN, o.ALPN) &&
-		(t.CA == nil) == (o.CA == nil) && (t.CA == nil || t.CA.Equal(o.CA)) && samePair(t.Certificate, o.Certificate)
-}
-
-// samePair reports whether two certificates, or none, are the same, with their chains and their keys.
-func samePair(a, b *tls.Certificate) bool {
-	if a == nil || b == nil {
-		return a == b
+	p, err := terminate.NewPolicy(cfg)
+	if err != nil {
+		c.errorf(t, "", "route %q: %v", name, err)
+		return nil
 	}
-	key, ok := a.PrivateKey.(interface{ Equal(crypto.PrivateKey) bool })
-	return ok && key.Equal(b.PrivateKey) && slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
+	return p
 }
 
-func (c *checker) terminate(t *file.Terminate) *Terminate {
-	x := &Terminate{ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V}
-	for i := range t.Certificates {
-		p := &t.Certificates[i]
-		if cert := c.keyPair(p.Cert, p.Key); cert != nil {
-			x.Certificates = append(x.Certificates, *cert)
-		}
-	}
-	return x
-}
-
-func (c *checker) backendTLS(name string, t *file.BackendTLS) *BackendTLS {
-	x := &BackendTLS{SNI: c.serverName(t.SNI), Verify: t.Verify.V, ALPN: protocols(t.ALPN)}
+func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {
+	x := &terminate.BackendTLS{SNI: c.serverName(t.SNI).String(), Insecure: !t.Verify.V, ALPN: protocols(t.ALPN)}
 	if t.CA.IsSet() {
 		x.CA = c.authorities(t.CA)
 	}

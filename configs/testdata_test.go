@@ -115,7 +115,7 @@ func certificates(t testing.TB) (dir string) {
 	}{
 		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
 		"www.crt": {certW, 0o644}, "www.key": {keyA, 0o600},
-		"readable.key": {keyA, 0o644}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
+		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
 	} {
 		path := filepath.Join(dir, "certs", name)

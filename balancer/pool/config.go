@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 )
 
@@ -53,6 +54,22 @@ type Config struct {
 	Attempts         int           // >= 1; backends tried for one connection
 	Header           HeaderVersion
 	Source           netip.Addr // address to connect from; zero: the kernel chooses
+	// TLS, when not nil, says how TLS is spoken with the backends of connections whose own TLS has ended. Its content is
+	// not pool's business. Two are the same if the first one's method Equal(any) bool says so.
+	TLS Sameness
+}
+
+// Sameness is a value that can tell whether another one means the same.
+type Sameness interface{ Equal(other any) bool }
+
+// Equal reports whether c and o mean the same.
+func (c *Config) Equal(o *Config) bool {
+	a, b := *c, *o
+	if (a.TLS == nil) != (b.TLS == nil) || a.TLS != nil && !a.TLS.Equal(b.TLS) {
+		return false
+	}
+	a.TLS, b.TLS = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // BackendConfig describes one backend entry of the file: an address, or a name that stands for several.

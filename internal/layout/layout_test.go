@@ -36,6 +36,7 @@ var rules = []rule{
 	{dir: "balancer/pool"},
 	{dir: "balancer/proxyheader", foreign: []string{"github.com/pires/go-proxyproto"}},
 	{dir: "balancer/certs"},
+	{dir: "balancer/terminate", own: []string{"balancer/certs", "balancer/pool", "balancer/proxyheader", "balancer/sys", "route"}},
 	{dir: "balancer/resolve", foreign: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{dir: "configs", own: []string{"balancer", "route"}, foreign: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}},
 	{dir: "control", own: []string{"balancer", "configs", "route"}, foreign: []string{"github.com/fsnotify/fsnotify"}},

@@ -157,8 +157,8 @@ type Route struct {
 	Split []Share `yaml:"split" min:"1" max:"1000" good:"[{pool: web, weight: 9}, {pool: canary}]" bad:"[{pool: web, weight: 0}]"`
 	// How connections are refused: a TLS alert and FIN, FIN alone, or RST.
 	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"reset" bad:"drop"`
-	// TLS ends here for these hosts, instead of passing through. Accepted and checked; this version does not terminate
-	// and refuses such a connection with an alert.
+	// TLS ends here for these hosts, instead of passing through: the backends get what is inside. Other hosts of the same
+	// listener are not concerned.
 	Terminate *Terminate `yaml:"terminate" good:"{certificates: [{cert: certs/www.crt, key: certs/www.key}]}" bad:"true"`
 }
 

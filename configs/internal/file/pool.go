@@ -52,8 +52,8 @@ type Pool struct {
 	// How long a backend that joins or comes back takes to reach its full share. 0s: at once. Accepted and checked; this
 	// version does not act on it.
 	SlowStart Duration `yaml:"slow_start" default:"0s" min:"0s" max:"1h" good:"30s" bad:"10"`
-	// TLS towards the backends of a terminated route; `{}` for the defaults. Absent: plain TCP. Accepted and checked; this
-	// version does not act on it.
+	// TLS towards the backends of a terminated route; `{}` for the defaults. Absent: plain TCP. Connections that pass
+	// through are not concerned: they have TLS already.
 	TLS *BackendTLS `yaml:"tls" good:"{}" bad:"true"`
 }
 
