@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/resolve"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
@@ -41,14 +42,17 @@ type Server struct {
 	recorder *recorder
 	// terminator runs the connections whose TLS ends here.
 	terminator *terminate.Terminator
+	keeper     *certs.Keeper
+	kept       atomic.Pointer[[]*certs.Set] // that keeper has
 	resolver   *resolve.Resolver
 	hosts      hosts
 
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
 	table    *route.Table
-	left     map[string]*livePool // pools that are no more, as long as they have connections
-	settings []Setting            // what the operator has said of backends
+	left     map[string]*livePool         // pools that are no more, as long as they have connections
+	settings []Setting                    // what the operator has said of backends
+	policies map[string]*terminate.Policy // by route, of those in force whose TLS ends here
 
 	world          atomic.Pointer[world]
 	limits         atomic.Pointer[Limits]
@@ -69,6 +73,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
 		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
 		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
+		policies: map[string]*terminate.Policy{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -121,6 +126,7 @@ func (s *Server) abandon() {
 func (s *Server) start(lookup resolve.Lookup) {
 	s.recorder = newRecorder(s.log, s.nonce, s.workers)
 	go s.recorder.run()
+	s.keeper = certs.NewKeeper(s.log)
 	if lookup == nil {
 		lookup = resolve.System()
 	}
@@ -196,6 +202,7 @@ func (s *Server) end() {
 	s.stopping.Store(true)
 	s.endLoops()
 	s.terminator.Wait() // the loops have told all of them to stop
+	s.keeper.Close()
 	s.resolver.Close()
 	s.recorder.stop()
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
@@ -15,10 +16,12 @@ type Stats struct {
 	Connections int64 // active now
 	Attempts    AttemptStats
 	Terminate   terminate.Stats // of connections whose TLS ends here
-	Limit       int64           // the connection limit in force
-	LogDropped  uint64
-	Panics      uint64
-	Started     time.Time
+	// Certificates are those in force that the server has read, with their ends.
+	Certificates []certs.Expiry
+	Limit        int64 // the connection limit in force
+	LogDropped   uint64
+	Panics       uint64
+	Started      time.Time
 }
 
 // ListenerStats are the counters of one listener.
@@ -72,7 +75,7 @@ type Histogram struct {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
-		Terminate: s.terminator.Stats(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

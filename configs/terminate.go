@@ -5,9 +5,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
@@ -16,20 +19,85 @@ import (
 
 // terminate makes the policy of a route whose TLS ends here; nil if something is wrong with it.
 func (c *checker) terminate(name string, t *file.Terminate) *terminate.Policy {
-	before := len(c.mistakes)
-	cfg := terminate.Config{ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V}
-	if set := c.certificates(t); set != nil {
-		cfg.Certificates = set
+	set := c.certificates(t)
+	cfg := terminate.Config{
+		ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V, MaxVersion: t.MaxVersion.V,
+		Tickets: c.tickets(t.Tickets), HandshakeTimeout: t.HandshakeTimeout.V,
 	}
-	if len(c.mistakes) > before || cfg.Certificates == nil {
+	for _, s := range t.Ciphers {
+		cfg.CipherSuites = append(cfg.CipherSuites, s.V)
+	}
+	for _, g := range t.Curves {
+		cfg.Curves = append(cfg.Curves, g.V)
+	}
+	if a := t.ClientAuth; a != nil {
+		cfg.ClientAuth = &terminate.ClientAuth{CA: c.path(a.CA.V), Require: a.Require.V, CRL: c.path(a.CRL.V)}
+	}
+	if c.policyMakesSense(name, t); set == nil || !t.Sound() {
 		return nil
 	}
+	cfg.Certificates = set
 	p, err := terminate.NewPolicy(cfg)
 	if err != nil {
-		c.errorf(t, "", "route %q: %v", name, err)
+		c.policyMistake(name, t, err)
 		return nil
 	}
 	return p
+}
+
+// policyMakesSense points at keys that contradict each other.
+func (c *checker) policyMakesSense(name string, t *file.Terminate) {
+	low, high := t.MinVersion.V, t.MaxVersion.V
+	switch {
+	case high != 0 && high < low:
+		c.errorf(t.MaxVersion, "", "route %q: max_version is older than min_version", name)
+	case low == tls.VersionTLS13 && len(t.Ciphers) > 0:
+		c.warnf(t.Ciphers[0], "", "route %q: ciphers are for TLS 1.2, which min_version does not allow", name)
+	}
+	if k := t.Tickets; k != nil && !k.Enabled.V && len(k.Keys) > 0 {
+		c.warnf(k.Keys[0], "", "route %q: no ticket is made with these keys: tickets has enabled: false", name)
+	}
+}
+
+func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
+	if t == nil {
+		return terminate.Tickets{}
+	}
+	x := terminate.Tickets{Off: !t.Enabled.V, Rotate: t.Rotate.V}
+	for _, k := range t.Keys {
+		x.Files = append(x.Files, c.path(k.V))
+	}
+	return x
+}
+
+// policyMistake points at the file that is wrong.
+func (c *checker) policyMistake(name string, t *file.Terminate, err error) {
+	wrong, ok := errors.AsType[*terminate.FileError](err)
+	if !ok {
+		c.errorf(t, "", "route %q: %v", name, err)
+		return
+	}
+	files := map[string]file.Path{}
+	if a := t.ClientAuth; a != nil {
+		files["ca"], files["crl"] = a.CA, a.CRL
+	}
+	if t.Tickets != nil {
+		for i, k := range t.Tickets.Keys {
+			files[fmt.Sprintf("keys[%d]", i)] = k
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(files)) {
+		at := files[key]
+		if !at.IsSet() || c.path(at.V) != wrong.File {
+			continue
+		}
+		hint := strings.ReplaceAll(wrong.Hint, wrong.File, at.V)
+		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
+			hint = "relative paths start at " + c.dir
+		}
+		c.errorf(at, hint, "%s: %s: %s", key, at.V, wrong.Why)
+		return
+	}
 }
 
 func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -107,6 +108,8 @@ func certificates(t testing.TB) (dir string) {
 	certA, keyA := pair(t, "a.example.com", privateA)
 	certW, _ := pair(t, "www.example.com", privateA) // the same key: it may take the place of a.crt
 	certB, keyB := pair(t, "b.example.com", privateB)
+	clients, clientLists := authority(t, "clients", privateB)
+	partners, partnerLists := authority(t, "partners", privateA)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 	for name, f := range map[string]struct {
@@ -114,6 +117,9 @@ func certificates(t testing.TB) (dir string) {
 		mode os.FileMode
 	}{
 		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
+		"clients.crt": {clients, 0o644}, "clients.crl": {clientLists, 0o644},
+		"partners.crt": {partners, 0o644}, "partners.crl": {partnerLists, 0o644}, "shared.key": {bytes.Repeat([]byte("s"), 80), 0o600},
+		"tickets.key": {bytes.Repeat([]byte("k"), 80), 0o600}, "tickets.open": {bytes.Repeat([]byte("k"), 48), 0o644},
 		"www.crt": {certW, 0o644}, "www.key": {keyA, 0o600},
 		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
@@ -155,4 +161,30 @@ func pair(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, key []byt
 	}
 	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// authority makes an authority with that key, and a list of revoked certificates that it has signed.
+func authority(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, lists []byte) {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
+	}, issuer, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})
 }

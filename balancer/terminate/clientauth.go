@@ -55,7 +55,7 @@ func readAuthorities(path string) (*authorities, error) {
 		a.pool.AddCert(cert)
 	}
 	if len(a.all) == 0 {
-		return nil, &FileError{path, "it holds no certificate", "it must be PEM, with BEGIN CERTIFICATE"}
+		return nil, &FileError{File: path, Why: "it holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
 	}
 	return a, nil
 }

@@ -93,7 +93,7 @@ type Conn struct {
 
 	offered       []uint16 // versions, of the hello
 	noCertificate bool
-	shown         string // file of the certificate
+	shown         string      // file of the certificate
 	backendBroken atomic.Bool // a send to the backend has failed
 
 	stop chan struct{} // closed when the connection is to end

@@ -47,7 +47,7 @@ func (c *Conn) agreed() {
 	info := &Info{
 		Version: cs.Version, CipherSuite: cs.CipherSuite, Group: cs.CurveID, Resumed: cs.DidResume, ALPN: cs.NegotiatedProtocol,
 		Certificate: c.shown,
-		Policy: c.job.Policy.ID(), Took: c.now() - c.started,
+		Policy:      c.job.Policy.ID(), Took: c.now() - c.started,
 	}
 	if len(cs.PeerCertificates) > 0 {
 		info.HasClient, info.Client = true, cs.PeerCertificates[0].Subject.CommonName

@@ -16,9 +16,14 @@ type FileError struct {
 	File string
 	Why  string
 	Hint string // what to do; "" where there is nothing to suggest
+
+	err error
 }
 
 func (e *FileError) Error() string { return "terminate: " + e.File + ": " + e.Why }
+
+// Unwrap returns the error of the system behind e, such as [fs.ErrNotExist]; nil if there is none.
+func (e *FileError) Unwrap() error { return e.err }
 
 // maxFile is the largest file that is read; a list of revoked certificates may be long.
 const maxFile = 64 << 20
@@ -119,7 +124,7 @@ func readBounded(path string, info fs.FileInfo, secret bool) ([]byte, error) {
 	case info.Size() > maxFile:
 		return nil, &FileError{File: path, Why: "larger than 64 MiB"}
 	case secret && info.Mode().Perm()&0o077 != 0:
-		return nil, &FileError{path, "others than its owner may read or change it", "chmod 600 " + path}
+		return nil, &FileError{File: path, Why: "others than its owner may read or change it", Hint: "chmod 600 " + path}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -137,5 +142,5 @@ func fileError(path string, err error) *FileError {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
-	return &FileError{File: path, Why: err.Error()}
+	return &FileError{File: path, Why: err.Error(), err: err}
 }
