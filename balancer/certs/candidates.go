@@ -78,14 +78,14 @@ func (s *Set) ordered(name string) ([]*Choice, error) {
 	if !s.orders(name) {
 		return nil, nil
 	}
-	cert, err := s.cfg.ACME.Certificate(name)
+	cert, err := s.acme.Certificate(name)
 	if err != nil {
 		return nil, err
 	}
-	return []*Choice{newChoice(cert, s.cfg.ACME.Storage())}, nil
+	return []*Choice{newChoice(cert, s.acme.Storage())}, nil
 }
 
 // orders reports whether ACME orders a certificate for a normal name.
 func (s *Set) orders(name string) bool {
-	return s.cfg.ACME != nil && slices.Contains(s.cfg.ACME.Names(), name)
+	return s.acme != nil && slices.Contains(s.acme.Names(), name)
 }

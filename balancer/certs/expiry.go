@@ -21,10 +21,10 @@ func (s *Set) Expiries() []Expiry {
 			all = append(all, c.expiry(d.path))
 		}
 	}
-	if s.cfg.ACME == nil {
+	if s.acme == nil {
 		return all
 	}
-	for _, name := range s.cfg.ACME.Names() {
+	for _, name := range s.acme.Names() {
 		if list, _ := s.ordered(name); list != nil {
 			all = append(all, list[0].expiry(list[0].File))
 		}

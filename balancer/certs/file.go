@@ -17,7 +17,8 @@ const maxFile = 1 << 20
 type content struct {
 	data    []byte
 	seen    stamp
-	warning *Error // about its mode
+	access  *Error // others may touch it who must not; nil for what is no secret
+	warning *Error // about who may touch it
 }
 
 // readFile reads a file, which holds a private key if secret. Its mode is looked at and its bytes are read through one
@@ -39,9 +40,7 @@ func readFile(path string, secret bool) (c content, wrong *Error) {
 		return c, &Error{File: path, Why: "is not a regular file"}
 	}
 	if secret {
-		if c.warning, wrong = checkAccess(path, info); wrong != nil {
-			return c, wrong
-		}
+		c.warning, c.access = checkAccess(path, info)
 	}
 	c.data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {

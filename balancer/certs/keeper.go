@@ -108,13 +108,13 @@ func (k *Keeper) kept() []*Set {
 // start puts a Set in force.
 func (s *Set) start(log *slog.Logger) {
 	s.log.Store(log)
-	if s.cfg.ACME != nil {
-		s.cfg.ACME.Start(log)
+	if s.acme != nil {
+		s.acme.Start(log)
 	}
 }
 
 func (s *Set) stop() {
-	if s.cfg.ACME != nil {
-		s.cfg.ACME.Stop()
+	if s.acme != nil {
+		s.acme.Stop()
 	}
 }

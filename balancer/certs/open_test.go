@@ -250,3 +250,15 @@ func TestNoMessageQuotesAKey(t *testing.T) {
 		}
 	}
 }
+
+func TestACertificateInThePlaceOfAKeyIsCalledThat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+	chmod(t, p.Cert, 0o644)
+	_, err := Open(&Config{Pairs: []PairFile{{Cert: p.Key, Key: p.Cert}, {Cert: p.Cert, Key: p.Cert}}})
+	all, _ := errors.AsType[Errors](err)
+	if len(all) != 2 || all[0].Why != "holds a private key" || all[1].Why != "holds no private key" {
+		t.Errorf("Open: %v", err)
+	}
+}

@@ -57,19 +57,17 @@ func isMismatch(wrong Errors) bool {
 // load reads the files of a pair and checks them. The stamps are those of what was read, even if something is wrong.
 func load(f PairFile) (l loaded, wrong Errors) {
 	cert, bad := readFile(f.Cert, f.Key == f.Cert)
-	l.add(cert.warning, bad, &wrong)
+	l.add(PartCert, cert.warning, bad, &wrong)
 	key := cert
 	if f.Key != f.Cert {
 		key, bad = readFile(f.Key, true)
-		for _, e := range []*Error{key.warning, bad} {
-			if e != nil {
-				e.Part = PartKey
-			}
-		}
-		l.add(key.warning, bad, &wrong)
+		l.add(PartKey, key.warning, bad, &wrong)
 	}
 	defer clear(key.data) // what is left of the key is in the certificate
 	l.stamps = [2]stamp{cert.seen, key.seen}
+	if blocks(key.data).key { // otherwise there is worse to say
+		l.add(keyPart(f), nil, key.access, &wrong)
+	}
 	if wrong != nil {
 		return l, wrong
 	}
@@ -77,15 +75,25 @@ func load(f PairFile) (l loaded, wrong Errors) {
 		return l, Errors{bad}
 	}
 	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
-	l.add(warning, bad, &wrong)
+	l.add(PartCert, warning, bad, &wrong)
 	return l, wrong
 }
 
-func (l *loaded) add(warning, bad *Error, wrong *Errors) {
+// keyPart is the part of a Config that names the file of a key.
+func keyPart(f PairFile) Part {
+	if f.Key == f.Cert {
+		return PartCert
+	}
+	return PartKey
+}
+
+func (l *loaded) add(part Part, warning, bad *Error, wrong *Errors) {
 	if warning != nil {
+		warning.Part = part
 		l.warnings = append(l.warnings, warning)
 	}
 	if bad != nil {
+		bad.Part = part
 		*wrong = append(*wrong, bad)
 	}
 }

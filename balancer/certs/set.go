@@ -25,8 +25,7 @@ type Source interface {
 // Config says where the certificates of a Set are. Its paths are absolute. It is not changed once given to [Open].
 type Config struct {
 	Pairs []PairFile // of equal fitness, the first is preferred
-	Dirs  []string   // directories of certificates, asked after Pairs, in this order
-	ACME  ACME       // asked after both; nil: none
+	Dirs  []string   // directories of certificates, in this order
 }
 
 // PairFile is a certificate with its chain, and its private key.
@@ -40,6 +39,7 @@ type PairFile struct {
 // Set is what one route terminates with. It is safe for any number of goroutines.
 type Set struct {
 	cfg      *Config
+	acme     ACME    // nil: none
 	pairs    []*pair // in the order of cfg
 	dirs     []*directory
 	warnings []*Error
@@ -90,18 +90,18 @@ func (s *Set) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 // [ChallengeProtocol] and nothing else: the handshake must choose that protocol and must ask for no client certificate,
 // and the connection ends after it (RFC 8737 §3).
 func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s.cfg.ACME == nil {
+	if s.acme == nil {
 		return nil, ErrNone
 	}
-	return s.cfg.ACME.Challenge(hello)
+	return s.acme.Challenge(hello)
 }
 
 // Names are the names that the certificates of pairs are for and that ACME orders for, sorted. Those of directories
 // are not among them.
 func (s *Set) Names() []string {
 	names := s.index.Load().names()
-	if s.cfg.ACME != nil {
-		names = append(names, s.cfg.ACME.Names()...)
+	if s.acme != nil {
+		names = append(names, s.acme.Names()...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -110,7 +110,11 @@ func (s *Set) Names() []string {
 // Warnings are what Open found that is allowed, and yet probably not meant.
 func (s *Set) Warnings() []*Error { return s.warnings }
 
-// Equal reports whether other is a *Set that was opened with the same Config. What the files hold does not matter: both
+// Order has certificates ordered for the names of a, as long as the Set is kept. It is called once, before the Set is used,
+// and typically for names that [Set.Choices] has no certificate for.
+func (s *Set) Order(a ACME) { s.acme = a }
+
+// Equal reports whether other is a *Set that was opened with the same Config and orders the same. What the files hold does not matter: both
 // follow them.
 func (s *Set) Equal(other any) bool {
 	o, ok := other.(*Set)
@@ -118,12 +122,11 @@ func (s *Set) Equal(other any) bool {
 		return ok && s == o
 	}
 	a, b := s.cfg, o.cfg
-	if a.ACME == nil || b.ACME == nil {
-		ok = a.ACME == nil && b.ACME == nil
-	} else {
-		ok = a.ACME.Equal(b.ACME)
+	ordersSame := s.acme == nil && o.acme == nil
+	if s.acme != nil && o.acme != nil {
+		ordersSame = s.acme.Equal(o.acme)
 	}
-	return ok && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs)
+	return ordersSame && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs)
 }
 
 // refresh takes files of pairs that have changed.
