@@ -29,8 +29,8 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.(*VAImpl).processTasks"), // cannot be stopped
-		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))         // ends within five seconds
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"), // cannot be stopped
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))      // ends within five seconds
 }
 
 // authority is a real one for tests: pebble, of Let's Encrypt. It validates at the ports of this machine, whatever the name.
@@ -135,14 +135,11 @@ func listen(t *testing.T) net.Listener {
 
 func port(l net.Listener) uint16 { return netip.MustParseAddrPort(l.Addr().String()).Port() }
 
-// resolver starts a name server to which every name is this machine.
+// resolver starts a name server, over TCP as pebble asks, to which every name is this machine.
 func resolver(t *testing.T) (addr string) {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+	l := listen(t)
+	server := &dns.Server{Listener: l, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		if q.Question[0].Qtype == dns.TypeA {
 			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.IPv4(127, 0, 0, 1)}}
@@ -155,10 +152,10 @@ func resolver(t *testing.T) (addr string) {
 		_ = server.ActivateAndServe()
 	}()
 	t.Cleanup(func() {
-		_ = conn.Close()
+		_ = server.Shutdown()
 		<-done
 	})
-	return conn.LocalAddr().String()
+	return l.Addr().String()
 }
 
 // journal is a log to look into.
