@@ -28,7 +28,7 @@ func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
 		if r.Has("reject") {
 			c.errorf(t, "remove one of them", "route %q has both terminate and reject", r.Name.V)
 		}
-		if p := c.terminate(r.Name.V, t); p != nil {
+		if p := c.terminate(r); p != nil {
 			cfg.Terminate = p
 		}
 	}

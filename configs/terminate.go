@@ -3,7 +3,6 @@ package configs
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +17,9 @@ import (
 )
 
 // terminate makes the policy of a route whose TLS ends here; nil if something is wrong with it.
-func (c *checker) terminate(name string, t *file.Terminate) *terminate.Policy {
-	set := c.certificates(t)
+func (c *checker) terminate(r *file.Route) *terminate.Policy {
+	name, t := r.Name.V, r.Terminate
+	set := c.certificates(r)
 	cfg := terminate.Config{
 		ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V, MaxVersion: t.MaxVersion.V,
 		Tickets: c.tickets(t.Tickets), HandshakeTimeout: t.HandshakeTimeout.V,
@@ -129,73 +129,6 @@ func (c *checker) authorities(p file.Path) *x509.CertPool {
 		return nil
 	}
 	return authorities
-}
-
-// keyPair reads a certificate and its key, which must belong together. It returns nil if something is wrong.
-func (c *checker) keyPair(cert, key file.Path) *tls.Certificate {
-	certData, certOK := c.readFile("cert", cert)
-	keyData, keyOK := c.readFile("key", key)
-	if keyOK {
-		c.keyMode(key)
-	}
-	if !certOK || !keyOK {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(certData, keyData)
-	if err == nil {
-		return &pair
-	}
-	c.pairError(cert, key, certData, keyData, err)
-	return nil
-}
-
-// pairError points at the file that is wrong. The error of crypto/tls is for a person, and never quotes the key.
-func (c *checker) pairError(cert, key file.Path, certData, keyData []byte, err error) {
-	why := strings.TrimPrefix(err.Error(), "tls: ")
-	switch certBlock, keyBlock := firstBlock(certData), firstBlock(keyData); {
-	case certBlock == "":
-		c.errorf(cert, "it must be PEM, with BEGIN CERTIFICATE", "cert: %s holds no certificate", cert.V)
-	case strings.HasSuffix(certBlock, "PRIVATE KEY") && keyBlock == "CERTIFICATE":
-		c.errorf(cert, "swap cert and key", "cert: %s holds a private key", cert.V)
-	case keyBlock == "":
-		c.errorf(key, "it must be PEM, with BEGIN PRIVATE KEY", "key: %s holds no private key", key.V)
-	case keyBlock == "ENCRYPTED PRIVATE KEY":
-		c.errorf(key, "decrypt it: openssl pkey -in KEY -out PLAIN", "key: %s is encrypted with a passphrase", key.V)
-	case strings.Contains(why, "does not match"):
-		c.errorf(key, "", "key: %s does not belong to the certificate %s", key.V, cert.V)
-	default:
-		c.errorf(cert, "", "%s and %s are no usable pair: %s", cert.V, key.V, why)
-	}
-}
-
-// firstBlock returns the type of the first PEM block that is no parameter block; "" if there is none.
-func firstBlock(data []byte) string {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			return ""
-		}
-		if !strings.HasSuffix(block.Type, "PARAMETERS") {
-			return block.Type
-		}
-		data = rest
-	}
-}
-
-// keyMode looks at who may touch a key. That others may change it is a mistake: they could replace the key. That others
-// may read it is a warning and not a mistake, because a key that is mounted read-only into a container or comes out of a
-// read-only store often has mode 0444, and whoever starts the process cannot change that.
-func (c *checker) keyMode(key file.Path) {
-	info, err := os.Stat(c.path(key.V))
-	if err != nil {
-		return // it was readable a moment ago: reading reports what is wrong
-	}
-	switch mode := info.Mode().Perm(); {
-	case mode&0o022 != 0:
-		c.errorf(key, "chmod 600 "+key.V, "key: %s may be changed by others (mode %04o)", key.V, mode)
-	case mode&0o044 != 0:
-		c.warnf(key, "chmod 600 "+key.V, "key: %s may be read by others (mode %04o)", key.V, mode)
-	}
 }
 
 // readFile reads a file that a key of the configuration names.

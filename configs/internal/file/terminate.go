@@ -9,8 +9,19 @@ import (
 // Terminate is how TLS is spoken with clients whose connection ends here.
 type Terminate struct {
 	Mapping
-	// Certificates to choose from by server name.
-	Certificates []KeyPair `yaml:"certificates" required:"true" min:"1" max:"10000" good:"[{cert: certs/www.crt, key: certs/www.key}]" bad:"[]"`
+	// Certificates to choose from by server name: one for the very name before one for its wildcard, ECDSA before RSA where a
+	// client can use both. A name without one is refused with an alert. Their files are read again when they change.
+	// `certificates`, `directories` and `acme` may stand side by side, and each host of the route must have a certificate.
+	Certificates []Certificate `yaml:"certificates" min:"1" max:"10000" good:"[{cert: certs/www.crt, key: certs/www.key}]" bad:"[]"`
+	// Directories of certificates, which are read when they are asked for, so that there may be very many. A file is found by
+	// its name: for www.example.com `www.example.com.pem` with certificate, chain and key, or `www.example.com.crt` and
+	// `www.example.com.key`; with `.pem.ecdsa` and `.pem.rsa` two kinds of keys lie side by side. A wildcard is in
+	// `_.example.com.pem` or `*.example.com.pem`, or in `example.com.pem` if that certificate has it. Relative paths are
+	// relative to this file.
+	Directories []Path `yaml:"directories" min:"1" max:"16" good:"[certs]" bad:"[missing]"`
+	// Certificates that are ordered, and renewed, for the hosts of the route that have none otherwise. Hosts with `*` and
+	// regular expressions cannot be ordered for. Absent: none is ordered.
+	ACME *ACME `yaml:"acme" good:"{agree: true, storage: /var/lib/switchyard/acme}" bad:"true"`
 	// Application protocols to offer, the preferred one first. What follows is passed to the backends as it is, so they must
 	// speak each of them. A client that offers others only is refused. Absent: none.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[h2, http/1.1]" bad:"[\"\"]"`
@@ -54,15 +65,6 @@ type Tickets struct {
 	// Files (mode 0600) with keys that machines have in common: 48 or 80 random bytes, or lines of base64 that are. The first
 	// key makes tickets, and every key is accepted. They are read again when they change. Absent: keys of this process.
 	Keys []Path `yaml:"keys" min:"1" max:"16" good:"[certs/tickets.key]" bad:"[]"`
-}
-
-// KeyPair is a certificate and its private key.
-type KeyPair struct {
-	Mapping
-	// PEM file with the certificate, then its chain. A relative path is relative to this file.
-	Cert Path `yaml:"cert" required:"true" good:"certs/www.crt" bad:"missing.crt"`
-	// PEM file with the private key, mode 0600. A relative path is relative to this file.
-	Key Path `yaml:"key" required:"true" good:"certs/www.key" bad:"missing.key"`
 }
 
 // TLSVersions are the versions that may be spoken.
