@@ -1,4 +1,4 @@
-package acme
+package acme_test
 
 import (
 	"bytes"
@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
 )
 
 func TestMain(m *testing.M) {
@@ -76,8 +77,8 @@ func (a *authority) renew(validity time.Duration) {
 func (a *authority) directory() string { return a.URL + wfe.DirectoryPath }
 
 // config orders by tls-alpn-01.
-func (a *authority) config(t *testing.T, names ...string) Config {
-	return Config{
+func (a *authority) config(t *testing.T, names ...string) acme.Config {
+	return acme.Config{
 		Names: names, Directory: a.directory(), Roots: a.roots, Email: "hostmaster@example.com",
 		Storage: filepath.Join(t.TempDir(), "storage"), TLSALPN: true,
 	}

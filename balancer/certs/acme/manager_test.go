@@ -1,4 +1,4 @@
-package acme
+package acme_test
 
 import (
 	"crypto/tls"
@@ -12,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mholt/acmez/v3/acme"
-
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
 )
 
 // manager returns one that is stopped at the end, and a Set in front of it.
-func manager(t *testing.T, cfg Config) (*Manager, *certs.Set) {
+func manager(t *testing.T, cfg acme.Config) (*acme.Manager, *certs.Set) {
 	t.Helper()
-	m, err := New(cfg)
+	m, err := acme.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,30 +160,6 @@ func TestAnAuthorityThatHasForgottenTheAccountGetsANewOne(t *testing.T) {
 	}
 }
 
-func TestAnyProcessWithTheStorageAnswersTLSALPN01(t *testing.T) {
-	cfg := Config{Names: []string{"a.example.com"}, Directory: LetsEncrypt, Storage: t.TempDir(), TLSALPN: true}
-	one, _ := manager(t, cfg)
-	two, s := manager(t, cfg)
-	hello := &tls.ClientHelloInfo{ServerName: "A.example.com"}
-	c := acme.Challenge{Type: acme.ChallengeTypeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: "a.example.com"}}
-	if err := (alpnSolver{one}).Present(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	cert, err := s.Challenge(hello)
-	if err != nil || len(cert.Certificate) != 1 {
-		t.Fatalf("Challenge: %v", err)
-	}
-	if _, err := two.Challenge(&tls.ClientHelloInfo{ServerName: "../a.example.com"}); !errors.Is(err, certs.ErrNone) {
-		t.Errorf("a name that is not ordered: %v", err)
-	}
-	if err := (alpnSolver{one}).CleanUp(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Challenge(hello); !errors.Is(err, certs.ErrNone) {
-		t.Errorf("after the validation: %v", err)
-	}
-}
-
 func TestAStorageThatOthersMayChangeIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open, file := filepath.Join(dir, "open"), filepath.Join(dir, "file")
@@ -194,25 +169,25 @@ func TestAStorageThatOthersMayChangeIsRefused(t *testing.T) {
 	for path, want := range map[string]string{
 		open: "may be changed by others (mode 0770)", file: "is not a directory", file + "/below": "cannot be read: not a directory",
 	} {
-		if _, err := New(Config{Storage: path}); err == nil || err.Error() != want {
+		if _, err := acme.New(acme.Config{Storage: path}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", path, err, want)
 		}
 	}
 }
 
 func TestManagersAreComparedByWhatTheyOrder(t *testing.T) {
-	base := Config{Names: []string{"a.example.com"}, Directory: LetsEncrypt, Email: "a@example.com", Storage: t.TempDir(), TLSALPN: true}
+	base := acme.Config{Names: []string{"a.example.com"}, Directory: acme.LetsEncrypt, Email: "a@example.com", Storage: t.TempDir(), TLSALPN: true}
 	m, _ := manager(t, base)
 	same, _ := manager(t, base)
 	if !m.Equal(same) || m.Equal(nil) || m.Equal(base) {
 		t.Error("equality of the same, or with something else, is wrong")
 	}
-	for name, change := range map[string]func(*Config){
-		"names":     func(c *Config) { c.Names = []string{"b.example.com"} },
-		"authority": func(c *Config) { c.Directory = LetsEncryptStaging },
-		"account":   func(c *Config) { c.Email = "" },
-		"storage":   func(c *Config) { c.Storage = t.TempDir() },
-		"challenge": func(c *Config) { c.HTTP = true },
+	for name, change := range map[string]func(*acme.Config){
+		"names":     func(c *acme.Config) { c.Names = []string{"b.example.com"} },
+		"authority": func(c *acme.Config) { c.Directory = acme.LetsEncryptStaging },
+		"account":   func(c *acme.Config) { c.Email = "" },
+		"storage":   func(c *acme.Config) { c.Storage = t.TempDir() },
+		"challenge": func(c *acme.Config) { c.HTTP = true },
 	} {
 		cfg := base
 		change(&cfg)
