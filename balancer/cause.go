@@ -6,41 +6,56 @@ type Cause uint8
 
 // Causes, in the order a connection can meet them. docs/causes.md is made from causeTable.
 const (
-	CauseNone             Cause = iota
-	CauseConnLimit              // a connection limit was reached
-	CauseFDLimit                // the process is out of descriptors
-	CauseMemoryLimit            // too many large hellos at once
-	CauseProxyUntrusted         // a PROXY header from a peer that is not listed
-	CauseProxyBad               // a listed peer sent a broken PROXY header, or none
-	CauseHelloTimeout           // no complete hello in time
-	CauseClientGone             // the client left before its hello was answered
-	CauseNotTLS                 // the first bytes are not TLS
-	CauseBadHello               // the hello is malformed
-	CauseHelloTooBig            // the hello is larger than allowed
-	CauseNoSNI                  // refused by no_sni
-	CauseNoRoute                // refused by unknown_sni
-	CauseRejected               // refused by the route
-	CauseTerminateOff           // the route terminates TLS, which this build does not
-	CausePoolLimit              // the pool or all its backends are at max_connections
-	CauseQueueFull              // the same, and as many wait already as may
-	CauseQueueTimeout           // the same, and no slot became free in time
-	CauseNoBackend              // no backend may be tried
-	CauseConnectFail            // no backend accepted the connection
-	CauseConnectTimeout         // no backend accepted the connection in time
-	CauseAnswerFail             // every backend hung up before its first byte
-	CauseAnswerTimeout          // no backend sent a first byte in time
-	CauseOK                     // both sides ended in order
-	CauseClientReset            // the client reset the connection
-	CauseBackendReset           // the backend reset the connection
-	CauseClientLost             // the client stopped acknowledging
-	CauseBackendLost            // the backend stopped acknowledging
-	CauseIdleTimeout            // no byte either way
-	CauseHalfCloseTimeout       // one direction stayed open too long after the other
-	CauseStalled                // one side is alive and would not take bytes
-	CauseBackendRemoved         // the backend left its pool, or is in maint, and its drain time is over
-	CauseKilled                 // closed by an operator
-	CauseDraining               // closed by a stop
-	CauseInternalError          // a defect in Switchyard
+	CauseNone              Cause = iota
+	CauseConnLimit               // a connection limit was reached
+	CauseFDLimit                 // the process is out of descriptors
+	CauseMemoryLimit             // too many large hellos at once
+	CauseProxyUntrusted          // a PROXY header from a peer that is not listed
+	CauseProxyBad                // a listed peer sent a broken PROXY header, or none
+	CauseHelloTimeout            // no complete hello in time
+	CauseClientGone              // the client left before its hello was answered
+	CauseNotTLS                  // the first bytes are not TLS
+	CauseBadHello                // the hello is malformed
+	CauseHelloTooBig             // the hello is larger than allowed
+	CauseNoSNI                   // refused by no_sni
+	CauseNoRoute                 // refused by unknown_sni
+	CauseRejected                // refused by the route
+	CauseHandshakeLimit          // too many handshakes at once
+	CauseHandshakeTimeout        // the handshake was not complete in time
+	CauseNoCommonVersion         // the client offers no version that is allowed
+	CauseNoCommonCipher          // nor a cipher suite, a group or a signature algorithm
+	CauseNoCommonProtocol        // the client offers application protocols, none of them ours
+	CauseEarlyData               // the client sent early data
+	CauseNoCertificate           // no certificate is for the name
+	CauseBadCertificate          // the certificate for the name cannot be used
+	CauseClientCertMissing       // a client certificate is required, and none came
+	CauseClientCertExpired       // it has expired, or is not valid yet
+	CauseClientCertRevoked       // it is on its authority's list
+	CauseClientCertRefused       // it is not trusted
+	CauseClientAlert             // the client refused the handshake
+	CauseHandshakeFail           // another breach of the protocol
+	CausePoolLimit               // the pool or all its backends are at max_connections
+	CauseQueueFull               // the same, and as many wait already as may
+	CauseQueueTimeout            // the same, and no slot became free in time
+	CauseNoBackend               // no backend may be tried
+	CauseConnectFail             // no backend accepted the connection
+	CauseConnectTimeout          // no backend accepted the connection in time
+	CauseBackendTLS              // no backend's TLS was right
+	CauseAnswerFail              // every backend hung up before its first byte
+	CauseAnswerTimeout           // no backend sent a first byte in time
+	CauseOK                      // both sides ended in order
+	CauseClientReset             // the client reset the connection
+	CauseBackendReset            // the backend reset the connection
+	CauseClientLost              // the client stopped acknowledging
+	CauseBackendLost             // the backend stopped acknowledging
+	CauseBrokenTLS               // what came after the handshake is no TLS
+	CauseIdleTimeout             // no byte either way
+	CauseHalfCloseTimeout        // one direction stayed open too long after the other
+	CauseStalled                 // one side is alive and would not take bytes
+	CauseBackendRemoved          // the backend left its pool, or is in maint, and its drain time is over
+	CauseKilled                  // closed by an operator
+	CauseDraining                // closed by a stop
+	CauseInternalError           // a defect in Switchyard
 	NumCauses
 )
 
@@ -89,9 +104,48 @@ var causeTable = [NumCauses]causeText{
 	CauseRejected: {"rejected",
 		"The route that matched says reject.",
 		"Nothing: this is the route's purpose."},
-	CauseTerminateOff: {"terminate_off",
-		"The route that matched terminates TLS, which this version cannot do. It is refused, never passed through.",
-		"Route the host to a pool without terminate."},
+	CauseHandshakeLimit: {"handshake_limit",
+		"TLS ends here for this host, and more handshakes were waiting to be computed than there is room for, or this one waited for a second. Hosts that pass through are not concerned.",
+		"Look for a flood of handshakes; more cores, or tickets that clients keep, make room."},
+	CauseHandshakeTimeout: {"handshake_timeout",
+		"TLS ends here for this host, and the client did not complete the handshake within handshake_timeout.",
+		"Nothing, if few. Raise handshake_timeout for clients on very slow links."},
+	CauseNoCommonVersion: {"no_common_version",
+		"The client offers no TLS version that the route's min_version and max_version allow; the log line's error says what it offers.",
+		"Renew the client, or lower min_version if it must be served."},
+	CauseNoCommonCipher: {"no_common_cipher",
+		"The client offers no cipher suite, no key exchange group or no signature algorithm that the route allows and its certificates need; the log line's error says which.",
+		"Look at the route's ciphers and curves; old clients may need an RSA certificate beside the ECDSA one."},
+	CauseNoCommonProtocol: {"no_common_protocol",
+		"The client offers application protocols (ALPN), and none of the route's alpn is among them.",
+		"Add the protocol to alpn if the backends speak it."},
+	CauseEarlyData: {"early_data",
+		"The client sent early data (0-RTT), which no session of Switchyard allows: it has a session of another server for this host.",
+		"Nothing: the client connects anew without. Look for other servers behind the same name that allow early data."},
+	CauseNoCertificate: {"no_certificate",
+		"TLS ends here for this host, and none of the route's certificates is for its name; the client got the alert unrecognized_name.",
+		"`switchyard explain --sni NAME` shows the certificates there are. Add one, or name a default."},
+	CauseBadCertificate: {"bad_certificate",
+		"The certificate for this name could not be read now; the log line's error says the file and what is wrong with it.",
+		"Repair the file; it is taken without a reload."},
+	CauseClientCertMissing: {"client_cert_missing",
+		"The route requires a client certificate, and the client sent none.",
+		"Give the client one; or set client_auth.require: false if it may do without."},
+	CauseClientCertExpired: {"client_cert_expired",
+		"The client's certificate has expired, or is not valid yet.",
+		"Renew it. If many at once: check the clock of this machine."},
+	CauseClientCertRevoked: {"client_cert_revoked",
+		"The client's certificate is on the list of revoked certificates of its authority (client_auth.crl).",
+		"Nothing: this is the list's purpose."},
+	CauseClientCertRefused: {"client_cert_refused",
+		"The client's certificate is not trusted: it is of another authority, not for clients, malformed, or its authority has no list that is still good; the log line's error says which.",
+		"Compare its issuer with client_auth.ca; renew the list of client_auth.crl."},
+	CauseClientAlert: {"client_alert",
+		"The client ended the handshake with an alert, which the log line's error names.",
+		"unknown ca, bad certificate or certificate expired: it does not trust the certificate that it was shown; look at its chain."},
+	CauseHandshakeFail: {"handshake_fail",
+		"The client broke the rules of the TLS handshake; the log line's error says how.",
+		"Nothing, if few: scanners do this."},
 	CausePoolLimit: {"pool_limit",
 		"The pool, or every backend of it that is usable, is at max_connections.",
 		"Add backends or raise max_connections."},
@@ -110,6 +164,9 @@ var causeTable = [NumCauses]causeText{
 	CauseConnectTimeout: {"connect_timeout",
 		"The last backend that was tried did not accept within connect_timeout.",
 		"Check packet filters and the backends' accept queues."},
+	CauseBackendTLS: {"backend_tls",
+		"The pool has tls, and the last backend that was tried has a certificate that is not trusted, or failed the handshake; the log line's error says why. The client was told nothing but the end.",
+		"Compare the backend's certificate with the pool's tls.ca and tls.sni."},
 	CauseAnswerFail: {"answer_fail",
 		"The last backend that was tried closed or reset the connection before its first byte.",
 		"Look at the backends' own logs; a PROXY header that they do not expect, or miss, looks like this."},
@@ -131,6 +188,9 @@ var causeTable = [NumCauses]causeText{
 	CauseBackendLost: {"backend_lost",
 		"The backend did not acknowledge data or keepalive probes for a minute.",
 		"Look for a dead machine or a broken network towards the backend."},
+	CauseBrokenTLS: {"broken_tls",
+		"TLS ends here, and after the handshake one side sent what is no TLS, was altered on the way, or is a flood of messages without content.",
+		"Nothing, if few. If many from one network, something on the way alters connections."},
 	CauseIdleTimeout: {"idle_timeout",
 		"No byte moved either way for idle_timeout.",
 		"Raise the pool's idle_timeout if clients are meant to be silent for longer."},

@@ -148,6 +148,7 @@ func (p *Prepared) Commit() error {
 			return
 		}
 		leaving := p.takeOver()
+		p.keep()
 		p.sites.apply(p.server)
 		for _, l := range leaving {
 			p.server.drainLeaving(l.cfg, l.backends)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -20,7 +21,7 @@ type Connection struct {
 	Route      string    `json:"route"`
 	Pool       string    `json:"pool"`
 	Backend    string    `json:"backend"`
-	Stage      string    `json:"stage"` // hello, queued, dialing, answering, relaying or closing
+	Stage      string    `json:"stage"` // hello, queued, handshaking, dialing, answering, relaying or closing
 	Started    time.Time `json:"started"`
 	AgeSeconds float64   `json:"age_s"`
 	BytesIn    uint64    `json:"bytes_in"`  // client to backend
@@ -30,6 +31,19 @@ type Connection struct {
 var stageWords = [...]string{
 	stageFree: "", stageHello: "hello", stageQueued: "queued", stageDialing: "dialing", stageAnswering: "answering",
 	stageRelaying: "relaying", stageClosing: "closing",
+}
+
+// terminatingWords are the words for the stages of a session whose TLS ends here.
+var terminatingWords = [...]string{
+	terminate.Handshaking: "handshaking", terminate.Dialing: "dialing", terminate.Relaying: "relaying",
+}
+
+// stageWord says where s stands.
+func (s *session) stageWord() string {
+	if s.stage == stageTerminating {
+		return terminatingWords[s.conn.Stage()]
+	}
+	return stageWords[s.stage]
 }
 
 // ConnectionFilter chooses connections: those for which every field that is not zero holds.
@@ -81,7 +95,7 @@ func (c *chosen) holds(w *worker, ss *session) bool {
 		c.name != "" && !c.nameHolds(ss.name.String()),
 		f.Route != "" && (ss.route == nil || ss.route.Name != f.Route),
 		f.Pool != "" && (ss.pool == nil || ss.pool.Name() != f.Pool),
-		f.Backend != "" && (ss.backend == nil || ss.backend.Name != f.Backend),
+		f.Backend != "" && (ss.backendNow() == nil || ss.backendNow().Name != f.Backend),
 		f.Client.IsValid() && !f.Client.Contains(ss.client.Addr().Unmap()),
 		f.MinAge > 0 && w.loop.Now()-ss.started < int64(f.MinAge):
 		return false
@@ -107,7 +121,7 @@ type liveSession struct {
 	route             *route.Route
 	pool              *livePool
 	backend           string
-	stage             stage
+	stage             string
 	bytesIn, bytesOut uint64
 }
 
@@ -143,14 +157,12 @@ func (s *Server) live(f *ConnectionFilter) (all []liveSession) {
 		w.visit(&c, func(ss *session) {
 			l := liveSession{
 				id: ss.id, started: w.loop.Base().Add(time.Duration(ss.started)), age: w.loop.Now() - ss.started,
-				listener: ss.listener, client: ss.client, name: ss.name, route: ss.route, pool: ss.pool, stage: ss.stage,
+				listener: ss.listener, client: ss.client, name: ss.name, route: ss.route, pool: ss.pool, stage: ss.stageWord(),
 			}
-			if ss.backend != nil {
-				l.backend = ss.backend.Name
+			if b := ss.backendNow(); b != nil {
+				l.backend = b.Name
 			}
-			if ss.stage == stageRelaying {
-				l.bytesIn, l.bytesOut = ss.up.Bytes, ss.down.Bytes
-			}
+			l.bytesIn, l.bytesOut = ss.carried()
 			all = append(all, l)
 		})
 	}
@@ -176,7 +188,7 @@ func (s *Server) connection(l *liveSession) Connection {
 	id := uniqueID(s.nonce, l.id)
 	c := Connection{
 		ID: hex.EncodeToString(id[:]), Listener: l.listener.name(), Client: l.client.String(), SNI: l.name.String(),
-		Backend: l.backend, Stage: stageWords[l.stage], Started: l.started, AgeSeconds: float64(l.age/1e6) / 1e3,
+		Backend: l.backend, Stage: l.stage, Started: l.started, AgeSeconds: float64(l.age/1e6) / 1e3,
 		BytesIn: l.bytesIn, BytesOut: l.bytesOut,
 	}
 	if l.route != nil {

@@ -25,7 +25,7 @@ func (a *attemptCounters) failed(c Cause) {
 	switch c {
 	case CauseConnectFail, CauseConnectTimeout:
 		a.connectFailed.Add(1)
-	case CauseAnswerFail, CauseAnswerTimeout:
+	case CauseAnswerFail, CauseAnswerTimeout, CauseBackendTLS:
 		a.answerFailed.Add(1)
 	}
 }

@@ -288,7 +288,7 @@ func processDiff(old, new *world) []string {
 // keysOfFields are the keys of the file for fields that are named otherwise.
 var keysOfFields = map[string]string{
 	"Header": "proxy_protocol", "ProxyFrom": "proxy_protocol.from", "ProxyOptional": "proxy_protocol.optional",
-	"NoSNI": "no_sni", "UnknownSNI": "unknown_sni", "NotTLS": "not_tls",
+	"NoSNI": "no_sni", "UnknownSNI": "unknown_sni", "NotTLS": "not_tls", "TLS": "tls",
 }
 
 // optionDiff names the keys of the fields in which two structs of one type differ.
@@ -297,12 +297,20 @@ func optionDiff[T any](old, new T, except ...string) []string {
 	o, n := reflect.ValueOf(old), reflect.ValueOf(new)
 	for i := range o.NumField() {
 		name := o.Type().Field(i).Name
-		if slices.Contains(except, name) || reflect.DeepEqual(o.Field(i).Interface(), n.Field(i).Interface()) {
+		if slices.Contains(except, name) || sameField(o.Field(i).Interface(), n.Field(i).Interface()) {
 			continue
 		}
 		keys = append(keys, cmp.Or(keysOfFields[name], snakeCase(name)))
 	}
 	return keys
+}
+
+// sameField reports whether two values mean the same: as the first one says, if it can tell.
+func sameField(a, b any) bool {
+	if x, ok := a.(pool.Sameness); ok {
+		return x.Equal(b)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // snakeCase is the key of a field: "ConnectTimeout" is connect_timeout.

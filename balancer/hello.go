@@ -178,7 +178,8 @@ func (w *worker) route(s *session) {
 		cause, alert := rejection(d.Verdict)
 		w.refuse(s, cause, d.Reject, alert)
 	case d.Route != nil && d.Route.Terminate != nil:
-		w.refuse(s, CauseTerminateOff, route.RejectAlert, peek.AlertInternalError)
+		s.pool = world.pools[d.Pool]
+		w.terminate(s)
 	default:
 		s.pool = world.pools[d.Pool]
 		w.prepare(s)

@@ -17,6 +17,7 @@ type Limits struct {
 	Memory      int64 // bytes: GOMEMLIMIT, or the control group's or the machine's; 0: unknown
 	Pipes       int   // for splicing, of all loops together; two descriptors each
 	Connections int64 // the limit in force: configured, or the smaller of what the other two allow
+	Terminated  int64 // of them, those whose TLS ends here; 0: no limit of their own
 
 	lentPerWorker int64 // bytes of buffers that a worker may have lent before it lends no more large ones
 }
@@ -33,6 +34,9 @@ const (
 	// memoryPerSession is what a session may take while its hello is incomplete or waits for a backend: struct,
 	// setup, and a 4 KiB buffer, rounded up.
 	memoryPerSession = 8 << 10
+	// memoryPerTerminated is what a session takes whose TLS ends here: two goroutines, the state and the buffers of
+	// crypto/tls, rounded up.
+	memoryPerTerminated = 64 << 10
 )
 
 // deriveLimits computes the limits of a server with that many loops. Half of the memory is for what sessions need
@@ -48,6 +52,7 @@ func deriveLimits(cfg *Config, loops int) Limits {
 	l.Connections = max((free-int64(2*l.Pipes))/fdsPerSession, 1)
 	if l.Memory > 0 {
 		l.Connections = min(l.Connections, max(l.Memory/2/memoryPerSession, 1))
+		l.Terminated = max(l.Memory/2/memoryPerTerminated, 1)
 		l.lentPerWorker = l.Memory / 4 / int64(loops)
 	}
 	if cfg.MaxConnections > 0 {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
 // connRecord is what one log line says of one connection.
@@ -18,7 +20,10 @@ type connRecord struct {
 	backend  string
 	cause    Cause
 	errno    syscall.Errno
+	text     string // what there is to say beside the cause, where there is no errno
 	attempts uint8
+	tls      *terminate.Info // of a handshake of ours; nil: there was none
+	policy   string          // that it was, or was to be, made by
 
 	helloTook, dialTook, took int64 // ns; 0: did not happen
 	bytesIn, bytesOut         uint64
@@ -37,15 +42,27 @@ func (w *worker) record(s *session, cause Cause) connRecord {
 	if s.pool != nil {
 		r.pool = s.pool.Name()
 	}
-	if s.backend != nil {
-		r.backend = s.backend.Name
+	if s.conn != nil {
+		r.terminated(s.conn)
+	}
+	if b := s.backendNow(); b != nil {
+		r.backend = b.Name
 	} else if st := s.setup; st != nil && len(st.tried) > 0 {
 		r.backend = st.tried[len(st.tried)-1].Name
 	}
-	if s.stage == stageRelaying {
-		r.bytesIn, r.bytesOut = s.up.Bytes, s.down.Bytes
-	}
+	r.bytesIn, r.bytesOut = s.carried()
 	return r
+}
+
+// terminated fills in what is told of a connection whose TLS ends here.
+func (r *connRecord) terminated(c *terminate.Conn) {
+	r.policy, r.tls = c.Policy().ID(), c.Info()
+	r.attempts, r.dialTook = uint8(min(c.Attempts(), 255)), c.DialTook()
+	if end, ok := c.Ended(); ok {
+		r.text = end.Text
+		r.took -= r.at - end.At // it may have taken the client a moment to read why
+		r.at = end.At
+	}
 }
 
 // recordRing hands records from a loop to the logger without a lock: the loop alone moves tail, the logger alone

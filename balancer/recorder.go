@@ -148,7 +148,7 @@ func (r *recorder) write(base time.Time, c *connRecord) {
 	if !r.allows(c.cause) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 17)
+	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs, slog.String("listener", c.listener), slog.String("client", c.client.String()),
 		slog.String("sni", c.sni), slog.String("id", r.id(c.id)))
 	for _, f := range []struct{ key, value string }{{"route", c.route}, {"pool", c.pool}, {"backend", c.backend}} {
@@ -159,7 +159,10 @@ func (r *recorder) write(base time.Time, c *connRecord) {
 	attrs = append(attrs, slog.String("cause", c.cause.String()))
 	if c.errno != 0 {
 		attrs = append(attrs, slog.String("error", c.errno.Error()))
+	} else if c.text != "" {
+		attrs = append(attrs, slog.String("error", c.text))
 	}
+	attrs = c.appendTLS(attrs)
 	if c.attempts > 1 {
 		attrs = append(attrs, slog.Int("attempts", int(c.attempts)))
 	}
@@ -175,6 +178,26 @@ func (r *recorder) write(base time.Time, c *connRecord) {
 	rec := slog.NewRecord(base.Add(time.Duration(c.at)), slog.LevelInfo, "connection", 0)
 	rec.AddAttrs(attrs...)
 	r.emit(rec)
+}
+
+// appendTLS adds what is told of a handshake of ours.
+func (c *connRecord) appendTLS(attrs []slog.Attr) []slog.Attr {
+	if c.policy == "" {
+		return attrs
+	}
+	attrs = append(attrs, slog.String("policy", c.policy))
+	if c.tls == nil {
+		return attrs
+	}
+	for _, f := range []struct{ key, value string }{
+		{"tls", c.tls.VersionName()}, {"cipher", c.tls.CipherName()}, {"group", c.tls.GroupName()}, {"alpn", c.tls.ALPN},
+		{"certificate", c.tls.Certificate}, {"client_cn", c.tls.ClientName()},
+	} {
+		if f.value != "" {
+			attrs = append(attrs, slog.String(f.key, f.value))
+		}
+	}
+	return append(attrs, slog.Bool("resumed", c.tls.Resumed), slog.Float64("handshake_s", float64(c.tls.Took/1e3)/1e6))
 }
 
 // id is the connection's unique id as a PROXY v2 header tells it to the backend, in hexadecimal.

@@ -31,9 +31,8 @@ func (w *worker) startRelay(s *session, answer []byte) {
 	if t := int64(s.pool.Config().IdleTimeout); t > 0 {
 		w.wakeAt(s, w.loop.Now()+t)
 	}
-	if d := int64(s.pool.Config().DrainTimeout); d > 0 && s.backend.Leaving() { // it left while it was dialled
-		s.leaveBy = w.loop.Now() + d
-		w.wakeAt(s, s.leaveBy)
+	if s.backend.Leaving() { // it left while it was dialled
+		w.leaveWithin(s, int64(s.pool.Config().DrainTimeout))
 	}
 	s.begun = uint32(s.up.Bytes)
 	if len(answer) == 0 { // early data: the hello may not be acknowledged yet, and nobody has answered

@@ -39,8 +39,8 @@ func (w *worker) relayTimer(s *session) {
 			return
 		}
 	}
-	if w.stalled(s, &s.up, &s.upSink, s.upAt, int(s.backendFD)) ||
-		w.stalled(s, &s.down, &s.downSink, s.downAt, int(s.clientFD)) {
+	if w.stalled(s, s.up.Blocked(), &s.upSink, s.upAt, int(s.backendFD)) ||
+		w.stalled(s, s.down.Blocked(), &s.downSink, s.downAt, int(s.clientFD)) {
 		w.finish(s, CauseStalled, resetBoth)
 	}
 }

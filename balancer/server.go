@@ -12,9 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/resolve"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -41,16 +43,21 @@ type Server struct {
 	pipes    *relay.PipeBudget
 	recorder *recorder
 	keeper   *keeper
-	resolver *resolve.Resolver
-	hosts    hosts
+	// terminator runs the connections whose TLS ends here.
+	terminator *terminate.Terminator
+	certKeeper *certs.Keeper
+	kept       atomic.Pointer[[]*certs.Set] // that certKeeper has
+	resolver   *resolve.Resolver
+	hosts      hosts
 
 	lookupService resolve.LookupService
 
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
 	table    *route.Table
-	left     map[string]*livePool // pools that are no more, as long as they have connections
-	settings []Setting            // what the operator has said of backends
+	left     map[string]*livePool         // pools that are no more, as long as they have connections
+	settings []Setting                    // what the operator has said of backends
+	policies map[string]*terminate.Policy // by route, of those in force whose TLS ends here
 
 	world          atomic.Pointer[world]
 	limits         atomic.Pointer[Limits]
@@ -71,6 +78,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
 		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
 		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
+		policies: map[string]*terminate.Policy{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -80,6 +88,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s.limits.Store(&limits)
 	s.limit.Store(limits.Connections)
 	s.pipes = relay.NewPipeBudget(limits.Pipes)
+	s.terminator = terminate.New(terminate.Options{Connections: limits.Terminated, Log: s.log})
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err
@@ -125,6 +134,7 @@ func (s *Server) abandon() {
 func (s *Server) start(lookup resolve.Lookup) {
 	s.recorder = newRecorder(s.log, s.nonce, s.workers)
 	go s.recorder.run()
+	s.certKeeper = certs.NewKeeper(s.log)
 	if lookup == nil {
 		lookup = resolve.System()
 	}
@@ -201,6 +211,8 @@ func (s *Server) Shutdown(ctx context.Context) int {
 func (s *Server) end() {
 	s.stopping.Store(true)
 	s.endLoops()
+	s.terminator.Wait() // the loops have told all of them to stop
+	s.certKeeper.Close()
 	s.resolver.Close()
 	s.keeper.stop()
 	s.recorder.stop()

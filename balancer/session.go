@@ -9,6 +9,7 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/proxyheader"
 	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/peek"
 	"github.com/seed-23b4a313/switchyard/route"
 )
@@ -17,13 +18,14 @@ import (
 type stage uint8
 
 const (
-	stageFree      stage = iota // the slot is unused
-	stageHello                  // waiting for the PROXY header and the hello
-	stageQueued                 // waiting for a slot of a pool that is full
-	stageDialing                // connecting to a backend
-	stageAnswering              // the hello is sent, the backend's first byte is not here
-	stageRelaying               // bytes go both ways, unseen
-	stageClosing                // refused: waiting for the client to have read why
+	stageFree        stage = iota // the slot is unused
+	stageHello                    // waiting for the PROXY header and the hello
+	stageQueued                   // waiting for a slot of a pool that is full
+	stageDialing                  // connecting to a backend
+	stageAnswering                // the hello is sent, the backend's first byte is not here
+	stageRelaying                 // bytes go both ways, unseen
+	stageTerminating              // TLS ends here: a goroutine has both descriptors
+	stageClosing                  // refused: waiting for the client to have read why
 )
 
 // session is one client connection, from accept to its end. It lives in a slot of its worker and belongs to the
@@ -54,7 +56,8 @@ type session struct {
 	lastErrno  syscall.Errno
 
 	listener *listener
-	setup    *setup // until relaying
+	setup    *setup          // until relaying or terminating
+	conn     *terminate.Conn // while terminating
 	pool     *livePool
 	backend  *pool.Backend // holds a slot of its backend
 	route    *route.Route
@@ -170,6 +173,10 @@ func (s *session) closeFDs(how closeHow) {
 	}
 	s.clientFD = -1
 	s.closeBackend(how == resetBoth || how == resetBackend)
+	if s.conn != nil {
+		s.conn.Stop(how != closeBoth)
+		s.conn = nil
+	}
 }
 
 // closeBackend closes the descriptor towards the backend, if there is one.

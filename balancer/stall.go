@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
@@ -25,16 +24,16 @@ func (w *worker) watchProgress(s *session) {
 	w.wakeAt(s, w.loop.Now()+d)
 }
 
-// stalled looks at the sink of f and reports whether it is alive and has taken nothing for stalled_timeout. last is
-// when f last moved.
+// stalled looks at the sink of a flow and reports whether it is alive and has taken nothing for stalled_timeout. last is
+// when the flow last moved; it is blocked while it has bytes that the sink would not take.
 //
 // A sink that does not even acknowledge is the kernel's business (TCP_USER_TIMEOUT). But the kernel counts a closed
 // window as no acknowledgement (net/ipv4/tcp_timer.c, tcp_probe_timer), so that its limit is lifted for a peer that
 // answers the window probes, and set again when it takes bytes.
-func (w *worker) stalled(s *session, f *relay.Flow, k *sinkWatch, last int64, sink int) bool {
+func (w *worker) stalled(s *session, blocked bool, k *sinkWatch, last int64, sink int) bool {
 	unacked := int32(sys.Unacknowledged(sink))
 	switch {
-	case unacked == 0 && !f.Blocked():
+	case unacked == 0 && !blocked:
 		k.progress(sink, w.loop.Now())
 		return false
 	case unacked < k.unacked:

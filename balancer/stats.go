@@ -4,7 +4,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
 // Stats is a copy of all counters at one moment, for metrics and status. Counters only grow while the server lives.
@@ -13,11 +15,14 @@ type Stats struct {
 	Pools       []PoolStats
 	Connections int64 // active now
 	Attempts    AttemptStats
-	Limit       int64 // the connection limit in force
-	LogDropped  uint64
-	Panics      uint64
-	Started     time.Time
-	Overlaps    Overlaps // of certificates
+	Terminate   terminate.Stats // of connections whose TLS ends here
+	// Certificates are those in force that the server has read, with their ends.
+	Certificates []certs.Expiry
+	Limit        int64 // the connection limit in force
+	LogDropped   uint64
+	Panics       uint64
+	Started      time.Time
+	Overlaps     Overlaps // of certificates
 }
 
 // ListenerStats are the counters of one listener.
@@ -84,7 +89,8 @@ type Histogram struct {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
-		Overlaps: *s.keeper.overlaps.Load(),
+		Overlaps:  *s.keeper.overlaps.Load(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

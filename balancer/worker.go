@@ -201,6 +201,8 @@ func (w *worker) Timer(t *loop.Timer) {
 		w.attemptFailed(s, CauseAnswerTimeout)
 	case stageRelaying:
 		w.relayTimer(s)
+	case stageTerminating:
+		w.terminatedTimer(s)
 	case stageClosing:
 		w.close(s)
 	}

@@ -92,9 +92,8 @@ func (w *worker) drainBackends(leaving []*pool.Backend, d int64) {
 	for i := range w.slabs {
 		for j := range w.slabs[i] {
 			s := &w.slabs[i][j]
-			if s.stage == stageRelaying && s.leaveBy == 0 && slices.Contains(leaving, s.backend) {
-				s.leaveBy = w.loop.Now() + d
-				w.wakeAt(s, s.leaveBy)
+			if (s.stage == stageRelaying || s.stage == stageTerminating) && slices.Contains(leaving, s.backendNow()) {
+				w.leaveWithin(s, d)
 			}
 		}
 	}

@@ -22,10 +22,9 @@ type Running interface {
 // host is taken by a route that is no part of the change, and whether a deleted pool is still in use.
 type Change struct {
 	Edit     balancer.Edit
-	Entries  []Entry             // the same as text, for [ParseWith]; in the order of the request
-	Features map[string]Features // of the pools in Edit.PutPools; those without any are absent
-	Warnings []*Error            // what is allowed, and yet probably not meant
-	Backends []BackendChange     // in the order of the request
+	Entries  []Entry         // the same as text, for [ParseWith]; in the order of the request
+	Warnings []*Error        // what is allowed, and yet probably not meant
+	Backends []BackendChange // in the order of the request
 	// IfRevision is the revision that the change is meant for; 0: whichever it is.
 	IfRevision uint64
 	// OnReload is "keep" or "drop": what the next reload of the file does with the change; "": not said.

@@ -106,7 +106,7 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	b.Drain = balancer.Drain{Announce: f.Drain.Announce.V, Max: f.Drain.Max.V}
 	b.Listeners = c.listeners(f, n)
 	b.Routes = c.routes(f.Routes, n)
-	b.Pools, cfg.Features = c.pools(f.Pools)
+	b.Pools = c.pools(f.Pools)
 	c.addresses(f)
 	cfg.Tests = c.tests(f, n)
 	c.use(f, n)

@@ -19,9 +19,6 @@ type Config struct {
 	Admin    Admin
 	Log      Log
 	Balancer balancer.Config
-	// Features are the settings of pools that the balancer does not know yet, by pool name. Pools without any are
-	// absent.
-	Features map[string]Features
 	// Warnings are what is allowed, and yet probably not meant. In file order.
 	Warnings []*Error
 	// Digest is the SHA-256 of the file in hexadecimal: two Configs with one digest were loaded from the same bytes.

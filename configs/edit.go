@@ -103,7 +103,7 @@ func (e *edit) backend(b *file.BackendState) {
 func (e *edit) change() (*Change, error) {
 	x := &e.result
 	x.Edit.PutRoutes = e.routes(x.routes, e.names)
-	x.Edit.PutPools, x.Features = e.pools(e.putPools)
+	x.Edit.PutPools = e.pools(e.putPools)
 	if len(e.putPools) > 0 {
 		e.loops(e.putPools, portsOf(e.names.running))
 	}

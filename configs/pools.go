@@ -1,39 +1,17 @@
 package configs
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
-// Features are the settings of a pool that the balancer does not know yet: checked, and kept for whoever needs them.
-type Features struct {
-	TLS *BackendTLS // nil: plain TCP
-}
-
-// BackendTLS says how TLS is spoken with backends.
-type BackendTLS struct {
-	SNI         route.Name       // zero: the name the client asked for
-	CA          *x509.CertPool   // nil: the system's
-	Verify      bool             // whether the backend's certificate is verified
-	Certificate *tls.Certificate // nil: none is shown
-	ALPN        []string         // empty: the one agreed with the client
-}
-
-func (c *checker) pools(pools []file.Pool) ([]pool.Config, map[string]Features) {
+func (c *checker) pools(pools []file.Pool) []pool.Config {
 	all := make([]pool.Config, len(pools))
-	features := map[string]Features{}
 	for i := range pools {
-		p := &pools[i]
-		all[i] = c.onePool(p)
-		if x := c.features(p); x != (Features{}) {
-			features[p.Name.V] = x
-		}
+		all[i] = c.onePool(&pools[i])
 	}
-	return all, features
+	return all
 }
 
 func (c *checker) onePool(p *file.Pool) pool.Config {
@@ -67,6 +45,9 @@ func (c *checker) onePool(p *file.Pool) pool.Config {
 	}
 	if o := p.Outlier; o != nil {
 		cfg.Outlier = &pool.Outlier{Failures: o.Failures.V, Eject: o.Eject.V, MaxEjected: o.MaxEjected.V}
+	}
+	if p.TLS != nil {
+		cfg.TLS = c.backendTLS(p.Name.V, p.TLS)
 	}
 	return cfg
 }
@@ -108,19 +89,6 @@ func (c *checker) oneBackend(p *file.Pool, b *file.Backend, seen map[string]file
 		c.errorf(b.Address, "", "pool %q: %s cannot be reached from the source address %s: one is IPv4, the other IPv6",
 			p.Name.V, text, source)
 	}
-}
-
-func (c *checker) features(p *file.Pool) (x Features) {
-	if p.TLS != nil {
-		x.TLS = c.backendTLS(p.Name.V, p.TLS)
-		c.inactive(p.TLS, p.Name.V, "tls", "backends are spoken to as the client speaks")
-	}
-	return x
-}
-
-// inactive warns of a key that is checked and not acted upon.
-func (c *checker) inactive(at placed, name, key, effect string) {
-	c.warnf(at, "", "pool %q: this version does not act on %s; %s", name, key, effect)
 }
 
 // serverName checks a name to send as SNI.

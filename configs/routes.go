@@ -28,8 +28,9 @@ func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
 		if r.Has("reject") {
 			c.errorf(t, "remove one of them", "route %q has both terminate and reject", r.Name.V)
 		}
-		c.warnf(t, "", "route %q: this version does not terminate TLS; connections for its hosts are refused with an alert", r.Name.V)
-		cfg.Terminate = c.terminate(t)
+		if p := c.terminate(r); p != nil {
+			cfg.Terminate = p
+		}
 	}
 	return cfg
 }

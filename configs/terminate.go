@@ -1,72 +1,107 @@
 package configs
 
 import (
-	"bytes"
-	"crypto"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 )
 
-// Terminate says how TLS is spoken with clients whose connection ends here. It is what [route.Route] carries in
-// Terminate, as a pointer, and is not changed after loading.
-type Terminate struct {
-	Certificates []tls.Certificate // to choose from by server name; Leaf is set
-	ALPN         []string          // the preferred first; empty: none
-	MinVersion   uint16            // tls.VersionTLS12 or tls.VersionTLS13
-}
-
-// Equal reports whether other is a *Terminate that means the same: the same certificates with the same keys, in the same
-// order, however often they were read.
-func (t *Terminate) Equal(other any) bool {
-	o, ok := other.(*Terminate)
-	if !ok || t == nil || o == nil {
-		return ok && t == o
+// terminate makes the policy of a route whose TLS ends here; nil if something is wrong with it.
+func (c *checker) terminate(r *file.Route) *terminate.Policy {
+	name, t := r.Name.V, r.Terminate
+	set := c.certificates(r)
+	cfg := terminate.Config{
+		ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V, MaxVersion: t.MaxVersion.V,
+		Tickets: c.tickets(t.Tickets), HandshakeTimeout: t.HandshakeTimeout.V,
 	}
-	return t.MinVersion == o.MinVersion && slices.Equal(t.ALPN, o.ALPN) &&
-		slices.EqualFunc(t.Certificates, o.Certificates, func(a, b tls.Certificate) bool { return samePair(&a, &b) })
-}
-
-// Equal reports whether other is a *BackendTLS that means the same, however often its files were read.
-func (t *BackendTLS) Equal(other any) bool {
-	o, ok := other.(*BackendTLS)
-	if !ok || t == nil || o == nil {
-		return ok && t == o
+	for _, s := range t.Ciphers {
+		cfg.CipherSuites = append(cfg.CipherSuites, s.V)
 	}
-	return t.SNI == o.SNI && t.Verify == o.Verify && slices.Equal(t.ALPN, o.ALPN) &&
-		(t.CA == nil) == (o.CA == nil) && (t.CA == nil || t.CA.Equal(o.CA)) && samePair(t.Certificate, o.Certificate)
-}
-
-// samePair reports whether two certificates, or none, are the same, with their chains and their keys.
-func samePair(a, b *tls.Certificate) bool {
-	if a == nil || b == nil {
-		return a == b
+	for _, g := range t.Curves {
+		cfg.Curves = append(cfg.Curves, g.V)
 	}
-	key, ok := a.PrivateKey.(interface{ Equal(crypto.PrivateKey) bool })
-	return ok && key.Equal(b.PrivateKey) && slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
+	if a := t.ClientAuth; a != nil {
+		cfg.ClientAuth = &terminate.ClientAuth{CA: c.path(a.CA.V), Require: a.Require.V, CRL: c.path(a.CRL.V)}
+	}
+	if c.policyMakesSense(name, t); set == nil || !t.Sound() {
+		return nil
+	}
+	cfg.Certificates = set
+	p, err := terminate.NewPolicy(cfg)
+	if err != nil {
+		c.policyMistake(name, t, err)
+		return nil
+	}
+	return p
 }
 
-func (c *checker) terminate(t *file.Terminate) *Terminate {
-	x := &Terminate{ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V}
-	for i := range t.Certificates {
-		p := &t.Certificates[i]
-		if cert := c.keyPair(p.Cert, p.Key); cert != nil {
-			x.Certificates = append(x.Certificates, *cert)
-		}
+// policyMakesSense points at keys that contradict each other.
+func (c *checker) policyMakesSense(name string, t *file.Terminate) {
+	low, high := t.MinVersion.V, t.MaxVersion.V
+	switch {
+	case high != 0 && high < low:
+		c.errorf(t.MaxVersion, "", "route %q: max_version is older than min_version", name)
+	case low == tls.VersionTLS13 && len(t.Ciphers) > 0:
+		c.warnf(t.Ciphers[0], "", "route %q: ciphers are for TLS 1.2, which min_version does not allow", name)
+	}
+	if k := t.Tickets; k != nil && !k.Enabled.V && len(k.Keys) > 0 {
+		c.warnf(k.Keys[0], "", "route %q: no ticket is made with these keys: tickets has enabled: false", name)
+	}
+}
+
+func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
+	if t == nil {
+		return terminate.Tickets{}
+	}
+	x := terminate.Tickets{Off: !t.Enabled.V, Rotate: t.Rotate.V}
+	for _, k := range t.Keys {
+		x.Files = append(x.Files, c.path(k.V))
 	}
 	return x
 }
 
-func (c *checker) backendTLS(name string, t *file.BackendTLS) *BackendTLS {
-	x := &BackendTLS{SNI: c.serverName(t.SNI), Verify: t.Verify.V, ALPN: protocols(t.ALPN)}
+// policyMistake points at the file that is wrong.
+func (c *checker) policyMistake(name string, t *file.Terminate, err error) {
+	wrong, ok := errors.AsType[*terminate.FileError](err)
+	if !ok {
+		c.errorf(t, "", "route %q: %v", name, err)
+		return
+	}
+	files := map[string]file.Path{}
+	if a := t.ClientAuth; a != nil {
+		files["ca"], files["crl"] = a.CA, a.CRL
+	}
+	if t.Tickets != nil {
+		for i, k := range t.Tickets.Keys {
+			files[fmt.Sprintf("keys[%d]", i)] = k
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(files)) {
+		at := files[key]
+		if !at.IsSet() || c.path(at.V) != wrong.File {
+			continue
+		}
+		hint := strings.ReplaceAll(wrong.Hint, wrong.File, at.V)
+		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
+			hint = "relative paths start at " + c.dir
+		}
+		c.errorf(at, hint, "%s: %s: %s", key, at.V, wrong.Why)
+		return
+	}
+}
+
+func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {
+	x := &terminate.BackendTLS{SNI: c.serverName(t.SNI).String(), Insecure: !t.Verify.V, ALPN: protocols(t.ALPN)}
 	if t.CA.IsSet() {
 		x.CA = c.authorities(t.CA)
 	}
@@ -94,73 +129,6 @@ func (c *checker) authorities(p file.Path) *x509.CertPool {
 		return nil
 	}
 	return authorities
-}
-
-// keyPair reads a certificate and its key, which must belong together. It returns nil if something is wrong.
-func (c *checker) keyPair(cert, key file.Path) *tls.Certificate {
-	certData, certOK := c.readFile("cert", cert)
-	keyData, keyOK := c.readFile("key", key)
-	if keyOK {
-		c.keyMode(key)
-	}
-	if !certOK || !keyOK {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(certData, keyData)
-	if err == nil {
-		return &pair
-	}
-	c.pairError(cert, key, certData, keyData, err)
-	return nil
-}
-
-// pairError points at the file that is wrong. The error of crypto/tls is for a person, and never quotes the key.
-func (c *checker) pairError(cert, key file.Path, certData, keyData []byte, err error) {
-	why := strings.TrimPrefix(err.Error(), "tls: ")
-	switch certBlock, keyBlock := firstBlock(certData), firstBlock(keyData); {
-	case certBlock == "":
-		c.errorf(cert, "it must be PEM, with BEGIN CERTIFICATE", "cert: %s holds no certificate", cert.V)
-	case strings.HasSuffix(certBlock, "PRIVATE KEY") && keyBlock == "CERTIFICATE":
-		c.errorf(cert, "swap cert and key", "cert: %s holds a private key", cert.V)
-	case keyBlock == "":
-		c.errorf(key, "it must be PEM, with BEGIN PRIVATE KEY", "key: %s holds no private key", key.V)
-	case keyBlock == "ENCRYPTED PRIVATE KEY":
-		c.errorf(key, "decrypt it: openssl pkey -in KEY -out PLAIN", "key: %s is encrypted with a passphrase", key.V)
-	case strings.Contains(why, "does not match"):
-		c.errorf(key, "", "key: %s does not belong to the certificate %s", key.V, cert.V)
-	default:
-		c.errorf(cert, "", "%s and %s are no usable pair: %s", cert.V, key.V, why)
-	}
-}
-
-// firstBlock returns the type of the first PEM block that is no parameter block; "" if there is none.
-func firstBlock(data []byte) string {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			return ""
-		}
-		if !strings.HasSuffix(block.Type, "PARAMETERS") {
-			return block.Type
-		}
-		data = rest
-	}
-}
-
-// keyMode looks at who may touch a key. That others may change it is a mistake: they could replace the key. That others
-// may read it is a warning and not a mistake, because a key that is mounted read-only into a container or comes out of a
-// read-only store often has mode 0444, and whoever starts the process cannot change that.
-func (c *checker) keyMode(key file.Path) {
-	info, err := os.Stat(c.path(key.V))
-	if err != nil {
-		return // it was readable a moment ago: reading reports what is wrong
-	}
-	switch mode := info.Mode().Perm(); {
-	case mode&0o022 != 0:
-		c.errorf(key, "chmod 600 "+key.V, "key: %s may be changed by others (mode %04o)", key.V, mode)
-	case mode&0o044 != 0:
-		c.warnf(key, "chmod 600 "+key.V, "key: %s may be read by others (mode %04o)", key.V, mode)
-	}
 }
 
 // readFile reads a file that a key of the configuration names.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -104,9 +105,20 @@ func certificates(t testing.TB) (dir string) {
 		t.Fatal(err)
 	}
 	privateA, privateB := newKey(t), newKey(t)
+	for _, sub := range []string{"dir", "open"} {
+		if err := os.Mkdir(filepath.Join(dir, "certs", sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "certs", "open"), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	certA, keyA := pair(t, "a.example.com", privateA)
 	certW, _ := pair(t, "www.example.com", privateA) // the same key: it may take the place of a.crt
 	certB, keyB := pair(t, "b.example.com", privateB)
+	certOld, _ := pairUntil(t, "a.example.com", privateA, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
+	clients, clientLists := authority(t, "clients", privateB)
+	partners, partnerLists := authority(t, "partners", privateA)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 	for name, f := range map[string]struct {
@@ -114,8 +126,12 @@ func certificates(t testing.TB) (dir string) {
 		mode os.FileMode
 	}{
 		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
+		"clients.crt": {clients, 0o644}, "clients.crl": {clientLists, 0o644},
+		"partners.crt": {partners, 0o644}, "partners.crl": {partnerLists, 0o644}, "shared.key": {bytes.Repeat([]byte("s"), 80), 0o600},
+		"tickets.key": {bytes.Repeat([]byte("k"), 80), 0o600}, "tickets.open": {bytes.Repeat([]byte("k"), 48), 0o644},
 		"www.crt": {certW, 0o644}, "www.key": {keyA, 0o600},
-		"readable.key": {keyA, 0o644}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
+		"old.crt": {certOld, 0o644}, "both.pem": {append(keyA, certA...), 0o600}, "open.key": {keyA, 0o644},
+		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
 	} {
 		path := filepath.Join(dir, "certs", name)
@@ -141,9 +157,14 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 // pair makes a self-signed certificate for a key, and writes both in PEM.
 func pair(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, key []byte) {
 	t.Helper()
+	return pairUntil(t, name, private, time.Now().Add(time.Hour))
+}
+
+func pairUntil(t testing.TB, name string, private *ecdsa.PrivateKey, end time.Time) (cert, key []byte) {
+	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name, "*.example.com"},
+		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -155,4 +176,30 @@ func pair(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, key []byt
 	}
 	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// authority makes an authority with that key, and a list of revoked certificates that it has signed.
+func authority(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, lists []byte) {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
+	}, issuer, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})
 }

@@ -62,7 +62,14 @@ type Config struct {
 	QueueTimeout time.Duration // how long a connection waits for a slot when every backend is full; 0: not at all
 	QueueSize    int           // connections that may wait at once
 	AcmeFanout   bool          // an acme-tls/1 hello is offered to all backends in turn
+
+	// TLS, when not nil, says how TLS is spoken with the backends of connections whose own TLS has ended. Its content is
+	// not pool's business. Two are the same if the first one's method Equal(any) bool says so.
+	TLS Sameness
 }
+
+// Sameness is a value that can tell whether another one means the same.
+type Sameness interface{ Equal(other any) bool }
 
 // Outlier says when a backend that fails real connections is left out.
 type Outlier struct {
@@ -73,11 +80,13 @@ type Outlier struct {
 
 // Equal reports whether two configurations mean the same.
 func (c *Config) Equal(o *Config) bool {
-	if !c.Health.Equal(o.Health) { // certificate pools are not for reflect
+	a, b := *c, *o
+	switch {
+	case !a.Health.Equal(b.Health), // certificate pools are not for reflect
+		(a.TLS == nil) != (b.TLS == nil), a.TLS != nil && !a.TLS.Equal(b.TLS):
 		return false
 	}
-	a, b := *c, *o
-	a.Health, b.Health = nil, nil
+	a.Health, b.Health, a.TLS, b.TLS = nil, nil, nil, nil
 	return reflect.DeepEqual(a, b)
 }
 

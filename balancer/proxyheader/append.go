@@ -32,12 +32,13 @@ type Out struct {
 	// The rest is for version 2; version 1 has no place for it. Empty values are left out.
 
 	Authority string // the SNI (§2.2.2)
-	ALPN      string // the first protocol the client offers (§2.2.1)
+	ALPN      string // the protocol agreed upon, or the first that the client offers (§2.2.1)
 	UniqueID  []byte // at most MaxUniqueID bytes (§2.2.5); only read
+	TLS       *TLS   // where TLS of the client ends with us (§2.2.6); nil: it does not
 }
 
 // Append appends the header to dst and returns the longer slice. It allocates only to grow dst; 128 bytes plus the
-// length of the three values are always enough. In version 2 a CRC32C of the header is its last TLV.
+// length of the values are always enough. In version 2 a CRC32C of the header is its last TLV.
 //
 // An error wraps [ErrTooLong] if a value does not fit, which for a name out of a ClientHello cannot be, and else says
 // what is missing from o. It comes with dst as it was: a header is written whole or not at all, and its length field is
@@ -118,6 +119,7 @@ func appendV2(dst []byte, src, dest netip.AddrPort, o *Out) ([]byte, error) {
 	dst = appendTLV(dst, tlvALPN, o.ALPN)
 	dst = appendTLV(dst, tlvAuthority, o.Authority)
 	dst = appendTLV(dst, tlvUniqueID, o.UniqueID)
+	dst = o.TLS.append(dst)
 	dst = append(dst, tlvCRC32C, 0, crcSize, 0, 0, 0, 0)
 	head := dst[start:]
 	binary.BigEndian.PutUint32(head[len(head)-crcSize:], crcOf(head, len(head)-crcSize))
@@ -138,7 +140,8 @@ func sizeV2(a netip.Addr, o *Out) (int, error) {
 			block += tlvHead + n
 		}
 	}
-	if block > math.MaxUint16 {
+	tls, ok := o.TLS.size()
+	if block += tls; !ok || block > math.MaxUint16 {
 		return 0, errBlock
 	}
 	return headV2 + block, nil

@@ -11,6 +11,7 @@ const (
 	tlvAuthority = 0x02
 	tlvCRC32C    = 0x03
 	tlvUniqueID  = 0x05
+	tlvSSL       = 0x20
 
 	tlvHead = 3 // type and 16-bit length
 	crcSize = crc32.Size

@@ -66,10 +66,15 @@ func CloseWrite(fd int) syscall.Errno {
 
 // Reset closes fd so that the peer sees RST and unsent bytes are dropped.
 func Reset(fd int) {
+	ResetOnClose(fd)
+	Close(fd)
+}
+
+// ResetOnClose makes whoever closes fd do it as Reset does (SO_LINGER, socket(7)).
+func ResetOnClose(fd int) {
 	l := unix.Linger{Onoff: 1}
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
 		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
-	Close(fd)
 }
 
 // SetInt sets an integer socket option.

@@ -36,6 +36,7 @@ func Splice(in, out, n int) (int, syscall.Errno)            { return 0, syscall.
 func Close(fd int)                                          {}
 func CloseWrite(fd int) syscall.Errno                       { return syscall.ENOSYS }
 func Reset(fd int)                                          {}
+func ResetOnClose(fd int)                                   {}
 func SetInt(fd, level, opt, v int) syscall.Errno            { return syscall.ENOSYS }
 func Pipe(size int) (r, w, room int, errno syscall.Errno)   { return -1, -1, 0, syscall.ENOSYS }
 

@@ -36,6 +36,10 @@ var rules = []rule{
 	{dir: "balancer/pool"},
 	{dir: "balancer/proxyheader", foreign: []string{"github.com/pires/go-proxyproto"}},
 	{dir: "balancer/health", own: []string{"balancer/pool", "balancer/proxyheader", "balancer/sys"}},
+	{dir: "balancer/certs"},
+	{dir: "balancer/certs/acme", own: []string{"balancer/certs"},
+		foreign: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}},
+	{dir: "balancer/terminate", own: []string{"balancer/certs", "balancer/pool", "balancer/proxyheader", "balancer/sys", "route"}},
 	{dir: "balancer/resolve", foreign: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{dir: "configs", own: []string{"balancer", "route"}, foreign: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}},
 	{dir: "control", own: []string{"balancer", "configs", "route"}, foreign: []string{"github.com/fsnotify/fsnotify"}},
@@ -118,7 +122,8 @@ func TestSyscallIsForSignalsAndErrnos(t *testing.T) {
 // plainSyscalls are names of package syscall that make no call by themselves or concern the process, not a socket.
 var plainSyscalls = map[string]bool{
 	"Signal": true, "RawConn": true, "Conn": true, "Stat_t": true, // types
-	"Umask": true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
+	"O_NONBLOCK": true, // a flag for package os
+	"Umask":      true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
 }
 
 // refuses returns why a file under r may not import imp, or "".

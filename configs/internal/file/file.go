@@ -1,9 +1,6 @@
 package file
 
-import (
-	"crypto/tls"
-	"log/slog"
-)
+import "log/slog"
 
 // File is the whole configuration file.
 type File struct {
@@ -157,8 +154,8 @@ type Route struct {
 	Split []Share `yaml:"split" min:"1" max:"1000" good:"[{pool: web, weight: 9}, {pool: canary}]" bad:"[{pool: web, weight: 0}]"`
 	// How connections are refused: a TLS alert and FIN, FIN alone, or RST.
 	Reject Choice[RejectWord, Rejects] `yaml:"reject" good:"reset" bad:"drop"`
-	// TLS ends here for these hosts, instead of passing through. Accepted and checked; this version does not terminate
-	// and refuses such a connection with an alert.
+	// TLS ends here for these hosts, instead of passing through: the backends get what is inside. Other hosts of the same
+	// listener are not concerned.
 	Terminate *Terminate `yaml:"terminate" good:"{certificates: [{cert: certs/www.crt, key: certs/www.key}]}" bad:"true"`
 }
 
@@ -169,26 +166,6 @@ type Share struct {
 	Pool Name `yaml:"pool" required:"true" good:"web" bad:"nowhere"`
 	// Its part of the sum of all weights. 0: none for now.
 	Weight Count `yaml:"weight" default:"1" min:"0" max:"65535" good:"90" bad:"90%"`
-}
-
-// Terminate is how TLS is spoken with clients whose connection ends here.
-type Terminate struct {
-	Mapping
-	// Certificates to choose from by server name.
-	Certificates []KeyPair `yaml:"certificates" required:"true" min:"1" max:"10000" good:"[{cert: certs/www.crt, key: certs/www.key}]" bad:"[]"`
-	// Application protocols to offer, the preferred one first. Absent: none.
-	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[h2, http/1.1]" bad:"[\"\"]"`
-	// The oldest version to speak. Quoted, since it is text and not a number.
-	MinVersion Choice[uint16, TLSVersions] `yaml:"min_version" default:"\"1.2\"" good:"\"1.3\"" bad:"1.2"`
-}
-
-// KeyPair is a certificate and its private key.
-type KeyPair struct {
-	Mapping
-	// PEM file with the certificate, then its chain. A relative path is relative to this file.
-	Cert Path `yaml:"cert" required:"true" good:"certs/www.crt" bad:"missing.crt"`
-	// PEM file with the private key, mode 0600. A relative path is relative to this file.
-	Key Path `yaml:"key" required:"true" good:"certs/www.key" bad:"missing.key"`
 }
 
 // RejectWord is a way to refuse a connection.
@@ -253,20 +230,4 @@ type Formats struct{}
 // Options implements the choices of a [Choice].
 func (Formats) Options() []Option[string] {
 	return []Option[string]{{"json", "json"}, {"text", "text"}}
-}
-
-// TLSVersions are the versions that may be spoken.
-type TLSVersions struct{}
-
-// Options implements the choices of a [Choice].
-func (TLSVersions) Options() []Option[uint16] {
-	return []Option[uint16]{{"1.2", tls.VersionTLS12}, {"1.3", tls.VersionTLS13}}
-}
-
-// Hint explains why older versions are not among them.
-func (TLSVersions) Hint(word string) string {
-	if word == "1.0" || word == "1.1" {
-		return "TLS 1.0 and 1.1 are broken (RFC 8996): use 1.2 or 1.3"
-	}
-	return ""
 }

@@ -63,8 +63,8 @@ type Pool struct {
 	// Panic mode: when less than this part of the backends that are not drained is healthy, all of these are used, healthy or
 	// not. 0%: never.
 	PanicBelow Percent `yaml:"panic_below" default:"50%" min:"0%" max:"100%" good:"25%" bad:"50"`
-	// TLS towards the backends of a terminated route; `{}` for the defaults. Absent: plain TCP. Accepted and checked; this
-	// version does not act on it.
+	// TLS towards the backends of a terminated route; `{}` for the defaults. Absent: plain TCP. Connections that pass
+	// through are not concerned: they have TLS already.
 	TLS *BackendTLS `yaml:"tls" good:"{}" bad:"true"`
 }
 

@@ -1,0 +1,193 @@
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+)
+
+// Directories of Let's Encrypt, the authority that is asked where no other one is named.
+const (
+	LetsEncrypt        = certmagic.LetsEncryptProductionCA
+	LetsEncryptStaging = certmagic.LetsEncryptStagingCA
+)
+
+// Config says what to order, from whom and for whom.
+type Config struct {
+	Names     []string       // in lower case, without wildcards; each gets a certificate of its own
+	Directory string         // URL of the authority's directory
+	Roots     *x509.CertPool // to trust when the authority is spoken to; nil: the system's
+	Email     string         // of the account; "": none is told
+	Storage   string         // absolute path of a directory; made if it is not there
+	TLSALPN   bool           // whether tls-alpn-01 may be used
+	HTTP      bool           // whether http-01 may be used
+	HTTPBind  netip.AddrPort // where http-01 is answered while it is under way; the zero Addr means both families
+}
+
+// Manager orders certificates and keeps them renewed. It implements [certs.ACME].
+type Manager struct {
+	cfg     Config
+	storage *certmagic.FileStorage
+	issuer  string                      // key of the authority in the storage
+	stored  map[string]*tls.Certificate // what was in the storage at first
+	now     atomic.Pointer[certmagic.Cache]
+
+	mu   sync.Mutex // of Start and Stop
+	stop func()     // nil: not started
+}
+
+var _ certs.ACME = (*Manager)(nil)
+
+// New returns a Manager that is not started. It reads the storage and writes nothing; the error is about the directory of
+// the storage, and says what is wrong and not which it is.
+func New(cfg Config) (*Manager, error) {
+	if err := checkStorage(cfg.Storage); err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		cfg:     cfg,
+		storage: &certmagic.FileStorage{Path: cfg.Storage},
+		issuer:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
+		stored:  map[string]*tls.Certificate{},
+	}
+	for _, name := range cfg.Names {
+		if cert := m.load(name); cert != nil {
+			m.stored[name] = cert
+		}
+	}
+	return m, nil
+}
+
+// checkStorage refuses a directory that others could put keys into.
+func checkStorage(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		return fmt.Errorf("cannot be read: %w", err)
+	case !info.IsDir():
+		return errors.New("is not a directory")
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("may be changed by others (mode %04o)", info.Mode().Perm())
+	}
+	return nil
+}
+
+// load reads the certificate for a name from the storage; nil if there is none that can be used.
+func (m *Manager) load(name string) *tls.Certificate {
+	cert, err := m.storage.Load(context.Background(), certmagic.StorageKeys.SiteCert(m.issuer, name))
+	if err != nil {
+		return nil
+	}
+	key, err := m.storage.Load(context.Background(), certmagic.StorageKeys.SitePrivateKey(m.issuer, name))
+	if err != nil {
+		return nil
+	}
+	defer clear(key)
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil // it is ordered again
+	}
+	return &pair
+}
+
+// Names implements [certs.ACME].
+func (m *Manager) Names() []string { return m.cfg.Names }
+
+// Storage implements [certs.ACME].
+func (m *Manager) Storage() string { return m.cfg.Storage }
+
+// Equal implements [certs.ACME].
+func (m *Manager) Equal(other any) bool {
+	o, ok := other.(*Manager)
+	if !ok || m == nil || o == nil {
+		return ok && m == o
+	}
+	a, b := m.cfg, o.cfg
+	return slices.Equal(a.Names, b.Names) && a.Directory == b.Directory && a.Email == b.Email && a.Storage == b.Storage &&
+		a.TLSALPN == b.TLSALPN && a.HTTP == b.HTTP && a.HTTPBind == b.HTTPBind &&
+		(a.Roots == nil) == (b.Roots == nil) && (a.Roots == nil || a.Roots.Equal(b.Roots))
+}
+
+// Certificate implements [certs.ACME]: the latest that is there, even if it has expired.
+func (m *Manager) Certificate(name string) (*tls.Certificate, error) {
+	best := m.stored[name]
+	if cache := m.now.Load(); cache != nil {
+		for _, c := range cache.AllMatchingCertificates(name) {
+			if best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
+				best = &c.Certificate
+			}
+		}
+	}
+	if best == nil {
+		return nil, certs.ErrNone
+	}
+	return best, nil
+}
+
+// Start implements [certs.ACME].
+func (m *Manager) Start(log *slog.Logger) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stop != nil {
+		return
+	}
+	log = log.With("acme", m.issuer)
+	zlog := forwardTo(log)
+	orders := newIssuer(m, log)
+	var magic *certmagic.Config
+	cache := certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
+		Logger:           zlog,
+	})
+	magic = certmagic.New(cache, certmagic.Config{
+		Storage: m.storage, Issuers: []certmagic.Issuer{orders}, Logger: zlog,
+		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
+		// A staple would be asked for over plain HTTP while a certificate is loaded, from responders that are being turned off.
+		OCSP: certmagic.OCSPConfig{DisableStapling: true},
+	})
+	m.now.Store(cache)
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = func() {
+		cancel()
+		cache.Stop()
+		orders.web.CloseIdleConnections()
+	}
+	if err := magic.ManageAsync(ctx, m.cfg.Names); err != nil {
+		log.Error("certificates are not ordered", "error", err)
+	}
+}
+
+// Stop implements [certs.ACME]. Certificates that are there remain so.
+func (m *Manager) Stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stop != nil {
+		m.stop()
+		m.stop = nil
+	}
+}
+
+// orders reports whether a certificate is ordered for a name, spelt as in a hello.
+func (m *Manager) orders(name string) (normal string, ok bool) {
+	normal = strings.ToLower(strings.TrimSuffix(name, "."))
+	return normal, slices.Contains(m.cfg.Names, normal)
+}

@@ -1,0 +1,198 @@
+package acme_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
+)
+
+// manager returns one that is stopped at the end, and a Set in front of it.
+func manager(t *testing.T, cfg acme.Config) (*acme.Manager, *certs.Set) {
+	t.Helper()
+	m, err := acme.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Stop)
+	s, err := certs.Open(&certs.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Order(m)
+	return m, s
+}
+
+const life = 24 * time.Hour
+
+func TestCertificatesAreOrderedByTLSALPN01AndServed(t *testing.T) {
+	a := newAuthority(t, life)
+	cfg := a.config(t, "a.example.com", "b.example.com")
+	m, s := manager(t, cfg)
+	if _, err := m.Certificate("a.example.com"); !errors.Is(err, certs.ErrNone) {
+		t.Fatalf("before anything was ordered: %v", err)
+	}
+	if s.Covers("a.example.com") != nil || s.Covers("c.example.com") == nil {
+		t.Error("what is ordered, and only that, is to be covered")
+	}
+	if _, err := os.Stat(cfg.Storage); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the storage was made before the start")
+	}
+	a.serve(t, s)
+	log := &journal{}
+	m.Start(log.logger())
+	m.Start(log.logger())
+	for _, name := range cfg.Names {
+		eventually(t, "a certificate for "+name, log, func() bool {
+			leaf, err := a.handshake(name)
+			return err == nil && leaf.VerifyHostname(name) == nil
+		})
+	}
+	if e := s.Expiries(); len(e) != 2 || e[0].File != cfg.Storage || e[0].NotAfter.Before(time.Now()) {
+		t.Errorf("Expiries: %v", e)
+	}
+	if _, err := s.Challenge(&tls.ClientHelloInfo{ServerName: "a.example.com"}); !errors.Is(err, certs.ErrNone) {
+		t.Errorf("a challenge after the validation: %v", err)
+	}
+	if n := strings.Count(log.String(), "account registered"); n != 1 {
+		t.Errorf("%d accounts were registered", n)
+	}
+	keysAreSecret(t, cfg.Storage, log.String())
+
+	m.Stop()
+	m.Stop()
+	if _, err := a.handshake("a.example.com"); err != nil {
+		t.Errorf("after the stop: %v", err)
+	}
+	again, _ := manager(t, cfg)
+	if _, err := again.Certificate("b.example.com"); err != nil {
+		t.Errorf("a certificate of the storage: %v", err)
+	}
+}
+
+// keysAreSecret looks at every key of a storage: nobody else may read it, and no log has quoted it.
+func keysAreSecret(t *testing.T, storage, log string) {
+	t.Helper()
+	keys := 0
+	err := filepath.WalkDir(storage, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".key" {
+			return err
+		}
+		keys++
+		if info, err := d.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		text, err := os.ReadFile(path)
+		if lines := strings.Split(string(text), "\n"); len(lines) < 3 || strings.Contains(log, lines[1][:20]) {
+			t.Errorf("the log holds the key %s", path)
+		}
+		return err
+	})
+	if err != nil || keys < 2 {
+		t.Errorf("%d keys in the storage: %v", keys, err)
+	}
+}
+
+func TestCertificatesAreOrderedByHTTP01(t *testing.T) {
+	a := newAuthority(t, life)
+	cfg := a.config(t, "a.example.com", "b.example.com")
+	cfg.TLSALPN, cfg.HTTP, cfg.HTTPBind = false, true, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.httpPort)
+	m, _ := manager(t, cfg)
+	log := &journal{}
+	m.Start(log.logger())
+	for _, name := range cfg.Names {
+		eventually(t, "a certificate for "+name, log, func() bool {
+			_, err := m.Certificate(name)
+			return err == nil
+		})
+	}
+	eventually(t, "the end of listening", log, func() bool {
+		_, err := http.Get("http://" + cfg.HTTPBind.String())
+		return err != nil
+	})
+}
+
+func TestACertificateIsRenewedBeforeItExpires(t *testing.T) {
+	const short = 6 * time.Second
+	a := newAuthority(t, short)
+	cfg := a.config(t, "a.example.com")
+	m, s := manager(t, cfg)
+	a.serve(t, s)
+	log := &journal{}
+	m.Start(log.logger())
+	eventually(t, "a certificate", log, func() bool { _, err := m.Certificate("a.example.com"); return err == nil })
+	m.Stop()
+	first, _ := m.Certificate("a.example.com")
+	eventually(t, "the last third of its life", log, func() bool { return time.Until(first.Leaf.NotAfter) < short/3 })
+	m.Start(log.logger())
+	eventually(t, "the renewed one", log, func() bool {
+		c, err := m.Certificate("a.example.com")
+		return err == nil && c.Leaf.NotAfter.After(first.Leaf.NotAfter)
+	})
+}
+
+func TestAnAuthorityThatHasForgottenTheAccountGetsANewOne(t *testing.T) {
+	a := newAuthority(t, life)
+	cfg := a.config(t, "a.example.com")
+	m, s := manager(t, cfg)
+	wider := a.config(t, "a.example.com", "b.example.com")
+	wider.Storage = cfg.Storage
+	other, answers := manager(t, wider)
+	a.serve(t, answers)
+	log := &journal{}
+	m.Start(log.logger())
+	eventually(t, "a certificate", log, func() bool { _, err := s.Choices("a.example.com"); return err == nil })
+	m.Stop()
+	a.renew(life)
+	other.Start(log.logger())
+	eventually(t, "a certificate for another name", log, func() bool { _, err := other.Certificate("b.example.com"); return err == nil })
+	if n := strings.Count(log.String(), "account registered"); n != 2 {
+		t.Errorf("%d accounts were registered, want 2", n)
+	}
+}
+
+func TestAStorageThatOthersMayChangeIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	open, file := filepath.Join(dir, "open"), filepath.Join(dir, "file")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o770), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		open: "may be changed by others (mode 0770)", file: "is not a directory", file + "/below": "cannot be read: not a directory",
+	} {
+		if _, err := acme.New(acme.Config{Storage: path}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+}
+
+func TestManagersAreComparedByWhatTheyOrder(t *testing.T) {
+	base := acme.Config{Names: []string{"a.example.com"}, Directory: acme.LetsEncrypt, Email: "a@example.com", Storage: t.TempDir(), TLSALPN: true}
+	m, _ := manager(t, base)
+	same, _ := manager(t, base)
+	if !m.Equal(same) || m.Equal(nil) || m.Equal(base) {
+		t.Error("equality of the same, or with something else, is wrong")
+	}
+	for name, change := range map[string]func(*acme.Config){
+		"names":     func(c *acme.Config) { c.Names = []string{"b.example.com"} },
+		"authority": func(c *acme.Config) { c.Directory = acme.LetsEncryptStaging },
+		"account":   func(c *acme.Config) { c.Email = "" },
+		"storage":   func(c *acme.Config) { c.Storage = t.TempDir() },
+		"challenge": func(c *acme.Config) { c.HTTP = true },
+	} {
+		cfg := base
+		change(&cfg)
+		if other, _ := manager(t, cfg); m.Equal(other) || other.Equal(m) {
+			t.Errorf("another %s is equal", name)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package certs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// maxFile is the largest file that is read, in bytes. A certificate with its chain has about 5 KiB.
+const maxFile = 1 << 20
+
+// content is what a file held.
+type content struct {
+	data    []byte
+	seen    stamp
+	access  *Error // others may touch it who must not; nil for what is no secret
+	warning *Error // about who may touch it
+}
+
+// readFile reads a file, which holds a private key if secret. Its mode is looked at and its bytes are read through one
+// descriptor, so that what is checked is what is read. Links are followed, since certbot and Kubernetes put links there:
+// what counts is who may touch the file at their end.
+func readFile(path string, secret bool) (c content, wrong *Error) {
+	// Without O_NONBLOCK the opening of a pipe would wait for whoever writes to it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return c, unreadable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return c, unreadable(path, err)
+	}
+	c.seen = stamp{info: info, at: time.Now()}
+	if !info.Mode().IsRegular() {
+		return c, &Error{File: path, Why: "is not a regular file"}
+	}
+	if secret {
+		c.warning, c.access = checkAccess(path, info)
+	}
+	c.data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return c, unreadable(path, err)
+	case len(c.data) > maxFile:
+		return c, &Error{File: path, Why: "is larger than 1 MiB"}
+	}
+	return c, nil
+}
+
+func unreadable(path string, err error) *Error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err // the path is said already
+	}
+	return &Error{File: path, Why: "cannot be read: " + err.Error(), err: err}
+}
+
+// checkAccess looks at who may touch a private key: its owner alone, who is root or the user of this process. A key that
+// lies in a read-only store is often readable by all, and nobody at hand can change that: then it is a warning.
+func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error) {
+	mode := info.Mode().Perm()
+	uid, known := ownerOf(info)
+	e := &Error{File: path, Hint: "chmod 600 " + path}
+	switch {
+	case known && uid != 0 && int(uid) != os.Geteuid():
+		e.Why = fmt.Sprintf("belongs to the user with uid %d, and not to root or the user of this process", uid)
+		e.Hint = "chown it"
+	case mode&0o022 != 0:
+		e.Why = fmt.Sprintf("may be changed by others (mode %04o)", mode)
+	case mode&0o044 != 0:
+		e.Why = fmt.Sprintf("may be read by others (mode %04o)", mode)
+		if mode&0o222 == 0 || onReadOnly(path) {
+			return e, nil
+		}
+	default:
+		return nil, nil
+	}
+	return nil, e
+}
+
+// onReadOnly reports whether a file is on a file system that is mounted read-only: opening for writing, which changes
+// nothing, says so before it looks at the mode (path_resolution(7)).
+func onReadOnly(path string) bool {
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		_ = f.Close()
+	}
+	return errors.Is(err, syscall.EROFS)
+}
+
+// stamp tells versions of a file apart without reading it. The zero stamp is that of a file that is not there.
+type stamp struct {
+	info fs.FileInfo
+	at   time.Time // when it was looked at
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info: info, at: time.Now()}
+}
+
+// settling is how long a file is not trusted to be unchanged by its time of change, which two writes may share where the
+// clock of the file system is coarse.
+const settling = 2 * time.Second
+
+// unchanged reports whether a file that was read at a is sure to be the same at b.
+func (a stamp) unchanged(b stamp) bool {
+	return a.same(b) && (a.info == nil || a.at.Sub(a.info.ModTime()) > settling)
+}
+
+// same reports whether nothing tells a and b apart.
+func (a stamp) same(b stamp) bool {
+	if a.info == nil || b.info == nil {
+		return a.info == b.info
+	}
+	return os.SameFile(a.info, b.info) && a.info.Size() == b.info.Size() &&
+		a.info.ModTime().Equal(b.info.ModTime()) && a.info.Mode() == b.info.Mode()
+}

@@ -1,0 +1,205 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/tls"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// journal is a log to look into.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(p)
+}
+
+// take returns what was logged since it was last called.
+func (j *journal) take() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	defer j.buf.Reset()
+	return j.buf.String()
+}
+
+// kept runs a test of a Set in force, in which time is as the test lets it pass.
+func kept(t *testing.T, cfg func(dir string) *Config, do func(t *testing.T, s *Set, log *journal)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		s := open(t, cfg(t.TempDir()))
+		k := NewKeeper(slog.New(slog.NewTextHandler(log, nil)))
+		defer k.Close()
+		k.Keep([]*Set{s})
+		synctest.Wait()
+		do(t, s, log)
+	})
+}
+
+// serial is that of the certificate for a name; "" if there is none.
+func serial(s *Set, name string) string {
+	c, err := s.Choose(&tls.ClientHelloInfo{ServerName: name})
+	if err != nil {
+		return ""
+	}
+	return c.Certificate.Leaf.SerialNumber.String()
+}
+
+func TestAChangedPairIsTakenWithinTwoSeconds(t *testing.T) {
+	certs, _ := synctestCerts(t)
+	kept(t, func(dir string) *Config {
+		return one(write(t, dir, "a.crt", certs["a"]), write(t, dir, "a.key", keyPEM(t, ecKey()))).ptr()
+	}, func(t *testing.T, s *Set, log *journal) {
+		f := s.cfg.Pairs[0]
+		before := serial(s, "a.example.com")
+		swap(t, f.Cert, certs["a renewed"])
+		time.Sleep(2 * time.Second)
+		after := serial(s, "a.example.com")
+		if after == before || after == "" {
+			t.Fatal("the renewed certificate was not taken")
+		}
+		if text := log.take(); !strings.Contains(text, "certificate taken") || strings.Count(text, "\n") != 1 {
+			t.Errorf("the log says %q", text)
+		}
+		swap(t, f.Cert, certs["another key"])
+		time.Sleep(5 * time.Second)
+		if serial(s, "a.example.com") != after {
+			t.Error("a certificate without its key was taken")
+		}
+		if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "does not belong to its certificate") {
+			t.Errorf("of a pair that does not match, the log says %q", text)
+		}
+		swap(t, f.Key, keyPEM(t, otherKey()))
+		time.Sleep(2 * time.Second)
+		if got := serial(s, "a.example.com"); got == after || got == "" {
+			t.Error("the pair was not taken once it was whole")
+		}
+		log.take()
+		swap(t, f.Cert, certs["another name"])
+		swap(t, f.Key, keyPEM(t, ecKey()))
+		time.Sleep(2 * time.Second)
+		if serial(s, "a.example.com") != "" || serial(s, "b.example.com") == "" {
+			t.Error("the names of the new certificate are not those that are served")
+		}
+	})
+}
+
+func TestABrokenPairLeavesTheOldOneAndIsToldOnce(t *testing.T) {
+	certs, key := synctestCerts(t)
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, f PairFile)
+		why   string
+	}{
+		{"the key is gone", func(t *testing.T, f PairFile) { remove(t, f.Key) }, "cannot be read: no such file or directory"},
+		{"the certificate is empty", func(t *testing.T, f PairFile) { swap(t, f.Cert) }, "holds no certificate"},
+		{"others may read the key", func(t *testing.T, f PairFile) { chmod(t, f.Key, 0o644) }, "may be read by others (mode 0644)"},
+		{"the certificate has expired", func(t *testing.T, f PairFile) { swap(t, f.Cert, certs["expired"]) }, "has expired"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			kept(t, func(dir string) *Config {
+				return one(write(t, dir, "a.crt", certs["a"]), write(t, dir, "a.key", key)).ptr()
+			}, func(t *testing.T, s *Set, log *journal) {
+				before := serial(s, "a.example.com")
+				f := s.cfg.Pairs[0]
+				c.spoil(t, f)
+				time.Sleep(time.Minute)
+				if serial(s, "a.example.com") != before {
+					t.Error("the old certificate is not served any more")
+				}
+				if text := log.take(); strings.Count(text, c.why) != 1 || strings.Count(text, "\n") != 1 {
+					t.Errorf("the log says %q", text)
+				}
+				swap(t, f.Cert, certs["a renewed"])
+				swap(t, f.Key, key)
+				time.Sleep(2 * time.Second)
+				if got := serial(s, "a.example.com"); got == before || got == "" {
+					t.Error("a good pair after it was not taken")
+				}
+			})
+		})
+	}
+}
+
+func TestTheEndOfACertificateIsSpokenOfOnceADay(t *testing.T) {
+	t.Parallel()
+	dir, log := t.TempDir(), &journal{}
+	s := open(t, one(write(t, dir, "a.crt", certFor(t, ecKey(), 20*24*time.Hour, "a.example.com")), write(t, dir, "a.key", keyPEM(t, ecKey()))).ptr())
+	s.start(slog.New(slog.NewTextHandler(log, nil)))
+	hour := time.Now()
+	pass := func(days int) string {
+		for range days * 24 {
+			hour = hour.Add(time.Hour)
+			s.refresh(hour)
+		}
+		return log.take()
+	}
+	if text := pass(13); text != "" {
+		t.Errorf("a week before its end the log says %q", text)
+	}
+	if n := strings.Count(pass(7), "certificate expires soon"); n != 7 { // a third of its life
+		t.Errorf("it was spoken of %d times, want 7", n)
+	}
+	if n := strings.Count(pass(1), "certificate has expired"); n != 1 {
+		t.Errorf("that it has expired was told %d times", n)
+	}
+}
+
+func TestWhatIsNotKeptIsNotLookedAtUntilItIsAgain(t *testing.T) {
+	certs, key := synctestCerts(t)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := open(t, one(write(t, dir, "a.crt", certs["a"]), write(t, dir, "a.key", key)).ptr())
+		k := NewKeeper(nil)
+		defer k.Close()
+		k.Keep([]*Set{s, s})
+		k.Keep(nil)
+		before := serial(s, "a.example.com")
+		swap(t, s.cfg.Pairs[0].Cert, certs["a renewed"])
+		time.Sleep(time.Minute)
+		if serial(s, "a.example.com") != before {
+			t.Error("a set that is not in force was looked at")
+		}
+		k.Keep([]*Set{s})
+		synctest.Wait()
+		if serial(s, "a.example.com") == before {
+			t.Error("a set that is in force again was not looked at right away")
+		}
+		k.Close()
+		k.Keep([]*Set{s})
+	})
+}
+
+func (c Config) ptr() *Config { return &c }
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// synctestCerts are certificates that are good in the bubble of a synctest, whose clock starts in 2000. The key is that of
+// all but "another key".
+func synctestCerts(t *testing.T) (certs map[string][]byte, key []byte) {
+	t.Helper()
+	certs = map[string][]byte{}
+	synctest.Test(t, func(t *testing.T) {
+		certs["a"] = certFor(t, ecKey(), life, "a.example.com")
+		certs["a renewed"] = certFor(t, ecKey(), 2*life, "a.example.com")
+		certs["another key"] = certFor(t, otherKey(), life, "a.example.com")
+		certs["another name"] = certFor(t, ecKey(), life, "b.example.com")
+		certs["expired"] = certFor(t, ecKey(), -48*time.Hour, "a.example.com")
+	})
+	return certs, keyPEM(t, ecKey())
+}

@@ -1,0 +1,264 @@
+package certs
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// flaw is a Config with a mistake, and how it is told.
+type flaw struct {
+	name string
+	make func(t *testing.T, dir string) Config
+	part Part
+	file string // that is wrong
+	why  string
+	hint string // "" for any
+}
+
+func one(cert, key string) Config { return Config{Pairs: []PairFile{{Cert: cert, Key: key}}} }
+
+var flaws = []flaw{
+	{"a certificate that is not there", func(t *testing.T, dir string) Config {
+		return one(filepath.Join(dir, "none"), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "none", "cannot be read: no such file or directory", ""},
+	{"a key that is not there", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, filepath.Join(dir, "none"))
+	}, PartKey, "none", "cannot be read: no such file or directory", ""},
+	{"a directory for a certificate", func(t *testing.T, dir string) Config {
+		return one(dir, pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, ".", "is not a regular file", ""},
+	{"a pipe for a key, which nobody waits for", func(t *testing.T, dir string) Config {
+		pipe := filepath.Join(dir, "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, pipe)
+	}, PartKey, "pipe", "is not a regular file", ""},
+	{"a file that is too large", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		write(t, dir, "a.crt", make([]byte, maxFile+1))
+		return one(p.Cert, p.Key)
+	}, PartCert, "a.crt", "is larger than 1 MiB", ""},
+	{"no certificate in the file", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte("hello")), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "holds no certificate", "it must be PEM, with BEGIN CERTIFICATE"},
+	{"cert and key the wrong way round", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		return one(p.Key, p.Cert)
+	}, PartCert, "a.key", "holds a private key", "swap cert and key"},
+	{"no key in the file", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		return one(p.Cert, write(t, dir, "x", []byte("hello")))
+	}, PartKey, "x", "holds no private key", ""},
+	{"a key with a passphrase", func(t *testing.T, dir string) Config {
+		sealed := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", sealed))
+	}, PartKey, "x", "is encrypted with a passphrase", "decrypt it: openssl pkey -in KEY -out PLAIN"},
+	{"the key of another certificate", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, pairIn(t, dir, "b", otherKey(), "b.example.com").Key)
+	}, PartKey, "b.key", "does not belong to its certificate", ""},
+	{"a key of another kind", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, pairIn(t, dir, "b", rsaKey(), "b.example.com").Key)
+	}, PartKey, "b.key", "does not belong to its certificate", ""},
+	{"the chain before the certificate", func(t *testing.T, dir string) Config {
+		chain := certFor(t, otherKey(), life, "ca.example.com")
+		cert := write(t, dir, "x", chain, certFor(t, ecKey(), life, "a.example.com"))
+		return one(cert, pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartKey, "a.key", "does not belong to its certificate", "the certificate of this key is number 2 in the file; put it first, before its chain"},
+	{"a certificate that is no DER", func(t *testing.T, dir string) Config {
+		broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+		return one(write(t, dir, "x", broken), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "and its key are no usable pair: x509: malformed certificate", ""},
+	{"a short RSA key", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", shortKey(), "a.example.com")
+		return one(p.Cert, p.Key)
+	}, PartKey, "a.key", "is an RSA key of 1024 bits; the least is 2048", ""},
+	{"a curve that TLS does not know", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", p224Key(), "a.example.com")
+		return one(p.Cert, p.Key)
+	}, PartKey, "a.key", "is an ECDSA key on P-224, which TLS does not know (RFC 8422 §5.1.1); take P-256", ""},
+	{"a certificate for no name", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey())
+		return one(p.Cert, p.Key)
+	}, PartCert, "a.crt", "is for no name: its subjectAltName has no DNS name", ""},
+	{"an expired certificate", func(t *testing.T, dir string) Config {
+		key := pairIn(t, dir, "a", ecKey(), "a.example.com").Key
+		return one(write(t, dir, "x", certFor(t, ecKey(), -48*time.Hour, "a.example.com")), key)
+	}, PartCert, "x", "has expired on " + day(time.Now().Add(-48*time.Hour)), "renew it, or say `allow_expired: true`"},
+	{"a key that others may read", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		chmod(t, p.Key, 0o644)
+		return one(p.Cert, p.Key)
+	}, PartKey, "a.key", "may be read by others (mode 0644)", "chmod 600 a.key"},
+	{"a key that the group may read", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		chmod(t, p.Key, 0o640)
+		return one(p.Cert, p.Key)
+	}, PartKey, "a.key", "may be read by others (mode 0640)", "chmod 600 a.key"},
+	{"a key that others may change", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		chmod(t, p.Key, 0o602)
+		return one(p.Cert, p.Key)
+	}, PartKey, "a.key", "may be changed by others (mode 0602)", "chmod 600 a.key"},
+	{"a key behind a link counts as what it leads to", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		chmod(t, p.Key, 0o604)
+		if err := os.Symlink(p.Key, filepath.Join(dir, "link")); err != nil {
+			t.Fatal(err)
+		}
+		return one(p.Cert, filepath.Join(dir, "link"))
+	}, PartKey, "link", "may be read by others (mode 0604)", ""},
+	{"a combined file that others may read", func(t *testing.T, dir string) Config {
+		path := write(t, dir, "a.pem", certFor(t, ecKey(), life, "a.example.com"), keyPEM(t, ecKey()))
+		chmod(t, path, 0o644)
+		return one(path, path)
+	}, PartCert, "a.pem", "may be read by others (mode 0644)", ""},
+	{"a directory that is not there", func(t *testing.T, dir string) Config {
+		return Config{Dirs: []string{filepath.Join(dir, "none")}}
+	}, PartDir, "none", "cannot be read: no such file or directory", ""},
+	{"a file for a directory", func(t *testing.T, dir string) Config {
+		return Config{Dirs: []string{write(t, dir, "x")}}
+	}, PartDir, "x", "is not a directory", ""},
+}
+
+func chmod(t testing.TB, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsWrongIsToldWithItsFile(t *testing.T) {
+	t.Parallel()
+	for _, c := range flaws {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cfg := c.make(t, dir)
+			s, err := Open(&cfg)
+			e, ok := errors.AsType[*Error](err)
+			if !ok || s != nil {
+				t.Fatalf("Open: %v, %v", s, err)
+			}
+			if all := err.(Errors); len(all) != 1 {
+				t.Errorf("more than one mistake: %v", err)
+			}
+			if want := filepath.Join(dir, c.file); e.Part != c.part || e.File != want || e.Index != 0 {
+				t.Errorf("part %d[%d] %s; want part %d[0] %s", e.Part, e.Index, e.File, c.part, want)
+			}
+			if !strings.HasPrefix(e.Why, c.why) {
+				t.Errorf("why: %q, want %q", e.Why, c.why)
+			}
+			if hint := strings.ReplaceAll(e.Hint, dir+"/", ""); c.hint != "" && hint != c.hint {
+				t.Errorf("hint: %q, want %q", hint, c.hint)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none")
+	good := pairIn(t, dir, "a", ecKey(), "a.example.com")
+	_, err := Open(&Config{Pairs: []PairFile{{Cert: none, Key: none + ".key"}, good, {Cert: good.Cert, Key: none}}, Dirs: []string{dir, none}})
+	want := []Error{{Part: PartCert}, {Part: PartKey}, {Part: PartKey, Index: 2}, {Part: PartDir, Index: 1}}
+	all, _ := errors.AsType[Errors](err)
+	if len(all) != len(want) || !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("Open: %v", err)
+	}
+	for i, e := range all {
+		if e.Part != want[i].Part || e.Index != want[i].Index {
+			t.Errorf("mistake %d is about part %d[%d]: %v", i, e.Part, e.Index, e)
+		}
+	}
+}
+
+func TestWhatIsAllowedAndYetProbablyNotMeant(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := pairIn(t, dir, "a", ecKey(), "a.example.com").Key
+	stored := write(t, dir, "stored.key", keyPEM(t, ecKey()))
+	chmod(t, stored, 0o444)
+	soon := write(t, dir, "soon.crt", certFor(t, ecKey(), 20*time.Minute, "a.example.com"))
+	late := write(t, dir, "late.crt", certFor(t, ecKey(), -48*time.Hour, "a.example.com"))
+	nameless := write(t, dir, "nameless.crt", certFor(t, ecKey(), life))
+	for _, c := range []struct {
+		name string
+		pair PairFile
+		why  string
+	}{
+		{"a certificate that is good for long", PairFile{Cert: filepath.Join(dir, "a.crt"), Key: key}, ""},
+		{"one that expires soon", PairFile{Cert: soon, Key: key}, "expires on " + day(time.Now().Add(20*time.Minute))},
+		{"an expired one that is allowed", PairFile{Cert: late, Key: key, AllowExpired: true}, "has expired on " + day(time.Now().Add(-48*time.Hour))},
+		{"a key in a store that nobody may write to", PairFile{Cert: filepath.Join(dir, "a.crt"), Key: stored}, "may be read by others (mode 0444)"},
+		{"a default without a name", PairFile{Cert: nameless, Key: key, Default: true}, ""},
+	} {
+		s, err := Open(&Config{Pairs: []PairFile{c.pair}})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got := ""
+		for _, w := range s.Warnings() {
+			got += w.Why
+		}
+		if got != c.why {
+			t.Errorf("%s: warnings %q, want %q", c.name, got, c.why)
+		}
+	}
+}
+
+// Whatever is said of a key must not quote it.
+func TestNoMessageQuotesAKey(t *testing.T) {
+	t.Parallel()
+	var keys [][]byte
+	for _, key := range [][]byte{keyPEM(t, ecKey()), keyPEM(t, otherKey()), keyPEM(t, rsaKey()), keyPEM(t, edKey()), keyPEM(t, shortKey())} {
+		keys = append(keys, bytes.Split(key, []byte("\n"))[1])
+	}
+	torn := flaw{name: "a torn key", make: func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		whole := keyPEM(t, ecKey())
+		write(t, dir, "a.key", whole[:len(whole)-40])
+		return one(p.Cert, p.Key)
+	}}
+	mangled := flaw{name: "a mangled key", make: func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		write(t, dir, "a.key", bytes.Replace(keyPEM(t, ecKey()), []byte("M"), []byte("N"), 3))
+		return one(p.Cert, p.Key)
+	}}
+	for _, c := range append([]flaw{torn, mangled}, flaws...) {
+		cfg := c.make(t, t.TempDir())
+		_, err := Open(&cfg)
+		if err == nil {
+			t.Fatalf("%s is taken", c.name)
+		}
+		for _, e := range err.(Errors) {
+			for _, key := range keys {
+				if text := e.Error() + e.Hint; strings.Contains(text, string(key[:16])) {
+					t.Errorf("%s: the message holds the key: %s", c.name, text)
+				}
+			}
+		}
+	}
+}
+
+func TestACertificateInThePlaceOfAKeyIsCalledThat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+	chmod(t, p.Cert, 0o644)
+	_, err := Open(&Config{Pairs: []PairFile{{Cert: p.Key, Key: p.Cert}, {Cert: p.Cert, Key: p.Cert}}})
+	all, _ := errors.AsType[Errors](err)
+	if len(all) != 2 || all[0].Why != "holds a private key" || all[1].Why != "holds no private key" {
+		t.Errorf("Open: %v", err)
+	}
+}

@@ -1,0 +1,159 @@
+package certs
+
+import (
+	"bytes"
+	"crypto"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// pair is one [PairFile] with what its files held when they were last good.
+type pair struct {
+	file   PairFile
+	number int // in Config.Pairs
+	loaded
+
+	// Of the keeper's goroutine, under Set.mu.
+	broken  bool      // the files were, at the last look
+	refused [2]stamp  // what they were then
+	told    bool      // the log says so
+	warned  time.Time // when the log last spoke of the end of the certificate
+}
+
+// loaded is what the files of a pair held.
+type loaded struct {
+	cert     *Choice
+	stamps   [2]stamp // of the certificate and of the key, when they were read
+	warnings []*Error
+}
+
+// How often, and how long apart, files that do not belong together are read again at first: they may be on their way, one
+// rename after the other.
+const (
+	swapTries = 5
+	swapPause = 20 * time.Millisecond
+)
+
+// openPair reads a pair for the first time. It returns one even if something is wrong.
+func openPair(number int, f PairFile) (p *pair, wrong Errors) {
+	p = &pair{file: f, number: number}
+	for range swapTries {
+		if p.loaded, wrong = load(f); !isMismatch(wrong) {
+			break
+		}
+		time.Sleep(swapPause)
+	}
+	for _, e := range slices.Concat(p.loaded.warnings, wrong) {
+		e.Index = number
+	}
+	return p, wrong
+}
+
+func isMismatch(wrong Errors) bool {
+	return slices.ContainsFunc(wrong, func(e *Error) bool { return e.mismatch })
+}
+
+// load reads the files of a pair and checks them. The stamps are those of what was read, even if something is wrong.
+func load(f PairFile) (l loaded, wrong Errors) {
+	cert, bad := readFile(f.Cert, f.Key == f.Cert)
+	l.add(PartCert, cert.warning, bad, &wrong)
+	key := cert
+	if f.Key != f.Cert {
+		key, bad = readFile(f.Key, true)
+		l.add(PartKey, key.warning, bad, &wrong)
+	}
+	defer clear(key.data) // what is left of the key is in the certificate
+	l.stamps = [2]stamp{cert.seen, key.seen}
+	if blocks(key.data).key { // otherwise there is worse to say
+		l.add(keyPart(f), nil, key.access, &wrong)
+	}
+	if wrong != nil {
+		return l, wrong
+	}
+	if l.cert, bad = parse(f, cert.data, key.data); bad != nil {
+		return l, Errors{bad}
+	}
+	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
+	l.add(PartCert, warning, bad, &wrong)
+	return l, wrong
+}
+
+// keyPart is the part of a Config that names the file of a key.
+func keyPart(f PairFile) Part {
+	if f.Key == f.Cert {
+		return PartCert
+	}
+	return PartKey
+}
+
+func (l *loaded) add(part Part, warning, bad *Error, wrong *Errors) {
+	if warning != nil {
+		warning.Part = part
+		l.warnings = append(l.warnings, warning)
+	}
+	if bad != nil {
+		bad.Part = part
+		*wrong = append(*wrong, bad)
+	}
+}
+
+// refresh takes the files of a pair if they have changed and are good, and reports whether the certificate is another
+// one. Whatever is wrong with them is told once, and only if it is still so at the next look.
+func (p *pair) refresh(log *slog.Logger) (changed bool) {
+	now := [2]stamp{stampOf(p.file.Cert), stampOf(p.file.Key)}
+	switch {
+	case p.stamps[0].unchanged(now[0]) && p.stamps[1].unchanged(now[1]):
+		p.broken, p.told = false, false
+		return false
+	case p.told && p.refused[0].unchanged(now[0]) && p.refused[1].unchanged(now[1]):
+		return false
+	}
+	l, wrong := load(p.file)
+	if wrong != nil {
+		p.refuse(l.stamps, wrong, log)
+		return false
+	}
+	if samePair(p.cert, l.cert) {
+		l.cert = p.cert // so that nobody sees a change
+	} else {
+		changed = true
+		p.warned = time.Time{}
+		log.Info("certificate taken", "file", p.file.Cert, "key", l.cert.Key, "not_after", l.cert.NotAfter)
+	}
+	p.loaded, p.broken, p.told = l, false, false
+	return changed
+}
+
+func (p *pair) refuse(stamps [2]stamp, wrong Errors, log *slog.Logger) {
+	again := p.broken && p.refused[0].same(stamps[0]) && p.refused[1].same(stamps[1])
+	p.broken, p.refused = true, stamps
+	if !again || p.told {
+		return
+	}
+	p.told = true
+	for _, e := range wrong {
+		log.Error("certificate not taken: the one before it stays", "file", e.File, "error", e.Why, "hint", e.Hint)
+	}
+}
+
+// remind speaks of the end of a certificate, once a day.
+func (p *pair) remind(now time.Time, log *slog.Logger) {
+	leaf := p.cert.Certificate.Leaf
+	if now.Before(warnFrom(leaf)) || now.Sub(p.warned) < 24*time.Hour {
+		return
+	}
+	p.warned = now
+	if now.After(leaf.NotAfter) {
+		log.Error("certificate has expired", "file", p.file.Cert, "not_after", leaf.NotAfter)
+		return
+	}
+	log.Warn("certificate expires soon", "file", p.file.Cert, "not_after", leaf.NotAfter)
+}
+
+// samePair reports whether two certificates are the same, with their chains and keys.
+func samePair(a, b *Choice) bool {
+	key, ok := a.Certificate.PrivateKey.(interface{ Equal(crypto.PrivateKey) bool })
+	return ok && key.Equal(b.Certificate.PrivateKey) &&
+		slices.EqualFunc(a.Certificate.Certificate, b.Certificate.Certificate, bytes.Equal)
+}

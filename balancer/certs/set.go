@@ -1,0 +1,147 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrNone says that there is no certificate for the name of a handshake, or none for a handshake without a name. It
+// never means that one could not be read now: that is another error. A caller of crypto/tls returns neither certificate
+// nor error in its place, and the client gets the alert unrecognized_name.
+var ErrNone = errors.New("certs: no certificate for this name")
+
+// Source gives the certificate for a handshake. Implementations are safe for any number of goroutines.
+type Source interface {
+	// Certificate returns the certificate to show, which the caller must not change, or [ErrNone].
+	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+}
+
+// Config says where the certificates of a Set are. Its paths are absolute. It is not changed once given to [Open].
+type Config struct {
+	Pairs []PairFile // of equal fitness, the first is preferred
+	Dirs  []string   // directories of certificates, in this order
+}
+
+// PairFile is a certificate with its chain, and its private key.
+type PairFile struct {
+	Cert         string // PEM: the certificate, then its chain
+	Key          string // PEM; the same path as Cert if one file holds both
+	Default      bool   // also for handshakes whose name no certificate is for, or without one
+	AllowExpired bool   // an expired certificate is a warning and no mistake
+}
+
+// Set is what one route terminates with. It is safe for any number of goroutines.
+type Set struct {
+	cfg      *Config
+	acme     ACME    // nil: none
+	pairs    []*pair // in the order of cfg
+	dirs     []*directory
+	warnings []*Error
+	index    atomic.Pointer[index] // of pairs
+	log      atomic.Pointer[slog.Logger]
+	mu       sync.Mutex // held while files are looked at again
+}
+
+// Open reads and checks what cfg names, keeps it in memory and starts nothing: files are looked at again once the Set is
+// given to a [Keeper]. Directories are only looked at, and their certificates read when they are asked for. The error is
+// [Errors], with all that is wrong.
+func Open(cfg *Config) (*Set, error) {
+	s := &Set{cfg: cfg}
+	s.log.Store(slog.New(slog.DiscardHandler))
+	var wrong Errors
+	for i := range cfg.Pairs {
+		p, errs := openPair(i, cfg.Pairs[i])
+		wrong = append(wrong, errs...)
+		s.pairs = append(s.pairs, p)
+	}
+	for i, path := range cfg.Dirs {
+		d := &directory{path: path, number: i}
+		if err := d.check(); err != nil {
+			wrong = append(wrong, err)
+		}
+		s.dirs = append(s.dirs, d)
+	}
+	if wrong != nil {
+		return nil, wrong
+	}
+	for _, p := range s.pairs {
+		s.warnings = append(s.warnings, p.loaded.warnings...)
+	}
+	s.index.Store(newIndex(s.pairs))
+	return s, nil
+}
+
+// Certificate returns the certificate for a handshake, as [Set.Choose] chooses it.
+func (s *Set) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c, err := s.Choose(hello)
+	if err != nil {
+		return nil, err
+	}
+	return c.Certificate, nil
+}
+
+// Challenge returns the certificate that answers a validation by TLS-ALPN-01, or [ErrNone]. It is for a hello that offers
+// [ChallengeProtocol] and nothing else: the handshake must choose that protocol and must ask for no client certificate,
+// and the connection ends after it (RFC 8737 §3).
+func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.acme == nil {
+		return nil, ErrNone
+	}
+	return s.acme.Challenge(hello)
+}
+
+// Names are the names that the certificates of pairs are for and that ACME orders for, sorted. Those of directories
+// are not among them.
+func (s *Set) Names() []string {
+	names := s.index.Load().names()
+	if s.acme != nil {
+		names = append(names, s.acme.Names()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Warnings are what Open found that is allowed, and yet probably not meant.
+func (s *Set) Warnings() []*Error { return s.warnings }
+
+// Order has certificates ordered for the names of a, as long as the Set is kept. It is called once, before the Set is used,
+// and typically for names that [Set.Choices] has no certificate for.
+func (s *Set) Order(a ACME) { s.acme = a }
+
+// Equal reports whether other is a *Set that was opened with the same Config and orders the same. What the files hold does not matter: both
+// follow them.
+func (s *Set) Equal(other any) bool {
+	o, ok := other.(*Set)
+	if !ok || s == nil || o == nil {
+		return ok && s == o
+	}
+	a, b := s.cfg, o.cfg
+	ordersSame := s.acme == nil && o.acme == nil
+	if s.acme != nil && o.acme != nil {
+		ordersSame = s.acme.Equal(o.acme)
+	}
+	return ordersSame && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs)
+}
+
+// refresh takes files of pairs that have changed.
+func (s *Set) refresh(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed, log := false, s.log.Load()
+	for _, p := range s.pairs {
+		changed = p.refresh(log) || changed
+		p.remind(now, log)
+	}
+	if changed {
+		s.index.Store(newIndex(s.pairs))
+	}
+}
+
+// normal is a name as the index knows it: in lower case, without a trailing dot.
+func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

@@ -1,0 +1,85 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/tls"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A pair that is swapped by two renames is a mixed one between them. Whoever gets a mixed pair cannot finish the
+// handshake, since the client checks the signature with the key of the certificate.
+func TestPairsSwappedUnderHandshakesAreNeverMixed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keys := []crypto.Signer{ecKey(), otherKey(), rsaKey()}
+	combined := write(t, dir, "c.pem", certFor(t, ecKey(), life, "c.example.com"), keyPEM(t, ecKey()))
+	s := open(t, &Config{Pairs: []PairFile{pairIn(t, dir, "a", ecKey(), "a.example.com"), {Cert: combined, Key: combined}}, Dirs: []string{dir}})
+	write(t, dir, "d.example.com.crt", certFor(t, ecKey(), life, "d.example.com"))
+	write(t, dir, "d.example.com.key", keyPEM(t, ecKey()))
+
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	every := func(d time.Duration, do func(i int)) {
+		all.Go(func() {
+			tick := time.NewTicker(d)
+			defer tick.Stop()
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+					do(i)
+				}
+			}
+		})
+	}
+	var swaps, handshakes atomic.Int64
+	every(10*time.Millisecond, func(i int) {
+		key := keys[i%len(keys)]
+		for _, base := range []string{"a", "d.example.com"} {
+			name := base[:1] + ".example.com"
+			swap(t, dir+"/"+base+".crt", certFor(t, key, life, name))
+			time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) // a mixed pair meanwhile
+			swap(t, dir+"/"+base+".key", keyPEM(t, key))
+		}
+		swap(t, combined, keyPEM(t, key), certFor(t, key, life, "c.example.com"))
+		swaps.Add(1)
+	})
+	every(time.Millisecond, func(int) { s.refresh(time.Now()) }) // a thousand times as often as a Keeper does
+	every(time.Millisecond, func(int) { forget(dir, "d.example.com") })
+	seen := sync.Map{}
+	for range 3 {
+		every(10*time.Millisecond, func(int) {
+			for _, name := range []string{"a.example.com", "c.example.com", "d.example.com"} {
+				leaf, err := handshake(t, s, name, &tls.Config{})
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				seen.Store(leaf.SerialNumber.String(), true)
+				handshakes.Add(1)
+			}
+		})
+	}
+	time.Sleep(testTime())
+	close(stop)
+	all.Wait()
+	certificates := 0
+	seen.Range(func(any, any) bool { certificates++; return true })
+	t.Logf("%d swaps of three pairs, %d handshakes with %d certificates", swaps.Load(), handshakes.Load(), certificates)
+	if certificates < 20 {
+		t.Errorf("only %d certificates were seen", certificates)
+	}
+}
+
+// forget lets the next handshake look at the files of a directory again.
+func forget(dir, base string) {
+	e := memory.entry(dir, base)
+	if now := e.known(); now.at != (time.Time{}) {
+		e.last.CompareAndSwap(now, &finding{list: now.list})
+	}
+}

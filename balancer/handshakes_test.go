@@ -1,0 +1,243 @@
+package balancer
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
+)
+
+// line is what a test reads of a connection's log line.
+type line struct {
+	Msg, SNI, Cause, Error, TLS, Cipher, Group, ALPN, Policy, Backend string
+	ClientCN                                                          string `json:"client_cn"`
+	Resumed                                                           bool
+	BytesIn                                                           int `json:"bytes_in"`
+	BytesOut                                                          int `json:"bytes_out"`
+}
+
+// lines waits for n lines of connections and returns them.
+func (r *running) lines(t testing.TB, n int) (all []line) {
+	t.Helper()
+	eventually(t, func() bool {
+		all = nil
+		for text := range strings.Lines(r.log.String()) {
+			var l line
+			if err := json.Unmarshal([]byte(text), &l); err != nil {
+				t.Fatalf("%v: %s", err, text)
+			}
+			if l.Msg == "connection" {
+				all = append(all, l)
+			}
+		}
+		return len(all) >= n
+	}, func() string { return "lines of the log" })
+	return all
+}
+
+// talk makes a handshake as cfg says, and has one byte echoed. With TLS 1.3 a refusal of the client's certificate comes
+// with what is read first.
+func talk(addr string, cfg *tls.Config) (*tls.ConnectionState, error) {
+	cfg = cfg.Clone()
+	if cfg.RootCAs == nil {
+		cfg.InsecureSkipVerify = true
+	}
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := c.Write([]byte("x")); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		return nil, err
+	}
+	cs := c.ConnectionState()
+	return &cs, nil
+}
+
+// Each way in which a handshake fails has its cause and its plain words.
+func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
+	t.Parallel()
+	const host = "www.example.com"
+	clients, strangers := newAuthority(t, "clients"), newAuthority(t, "strangers")
+	names := certsFor(t, host)
+	good := clients.issue(t, "good")
+	revoked := clients.issue(t, "revoked")
+	expired := clients.issue(t, "expired", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		c.NotBefore = c.NotAfter.Add(-time.Hour)
+	})
+	early := clients.issue(t, "early", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2127, 1, 1, 0, 0, 0, 0, time.UTC)
+	})
+	server := clients.issue(t, "server", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	crl := pemFile(t, "list.pem", clients.list(t, time.Now().Add(time.Hour), revoked))
+	oldList := pemFile(t, "old.pem", clients.list(t, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)))
+	auth := &terminate.ClientAuth{CA: clients.file(t), Require: true, CRL: crl}
+	with := func(c *tls.Certificate) *tls.Config {
+		return &tls.Config{ServerName: host, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if c == nil {
+				return &tls.Certificate{}, nil
+			}
+			return c, nil
+		}}
+	}
+	for _, tt := range []struct {
+		name   string
+		policy terminate.Config
+		client *tls.Config
+		cause  Cause
+		text   string // "": served
+	}{
+		{"a client of TLS 1.0", terminate.Config{}, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+			CauseNoCommonVersion, "client offered only TLS 1.0"},
+		{"a client of TLS 1.0 and 1.1", terminate.Config{}, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+			CauseNoCommonVersion, "client offered only TLS 1.1 and older"},
+		{"a client of TLS 1.2 where 1.3 is asked for", terminate.Config{MinVersion: tls.VersionTLS13}, &tls.Config{MaxVersion: tls.VersionTLS12},
+			CauseNoCommonVersion, "client offered only TLS 1.2"},
+		{"no common cipher", terminate.Config{}, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+			CauseNoCommonCipher, "no common cipher"},
+		{"no common group", terminate.Config{Curves: []tls.CurveID{tls.X25519}}, &tls.Config{CurvePreferences: []tls.CurveID{tls.CurveP384}},
+			CauseNoCommonCipher, "no common group"},
+		{"no common protocol", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{NextProtos: []string{"spdy/1"}},
+			CauseNoCommonProtocol, `client requested unsupported application protocols (["spdy/1"])`},
+		{"a client that trusts another authority", terminate.Config{}, &tls.Config{RootCAs: strangers.pool()},
+			CauseClientAlert, "client sent alert: bad certificate"},
+		{"no client certificate", terminate.Config{ClientAuth: auth}, with(nil), CauseClientCertMissing, "client sent no certificate"},
+		{"no client certificate, TLS 1.2", terminate.Config{ClientAuth: auth, MaxVersion: tls.VersionTLS12}, with(nil),
+			CauseClientCertMissing, "client sent no certificate"},
+		{"an expired client certificate", terminate.Config{ClientAuth: auth}, with(expired),
+			CauseClientCertExpired, "client certificate expired on 2026-01-02T03:04:05Z"},
+		{"a client certificate of tomorrow", terminate.Config{ClientAuth: auth}, with(early),
+			CauseClientCertExpired, "client certificate not valid before 2126-01-02T03:04:05Z"},
+		{"a revoked client certificate", terminate.Config{ClientAuth: auth}, with(revoked), CauseClientCertRevoked, "client certificate revoked"},
+		{"a client certificate of strangers", terminate.Config{ClientAuth: auth}, with(strangers.issue(t, "s")),
+			CauseClientCertRefused, "client certificate signed by an unknown authority"},
+		{"a certificate that is for servers", terminate.Config{ClientAuth: auth}, with(server),
+			CauseClientCertRefused, "client certificate refused: x509: certificate specifies an incompatible key usage"},
+		{"an expired list of revoked certificates", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: auth.CA, CRL: oldList}}, with(good),
+			CauseClientCertRefused, "the list of revoked certificates expired on 2026-01-02"},
+		{"a wrong certificate where none is required", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: auth.CA}}, with(strangers.issue(t, "s")),
+			CauseClientCertRefused, "client certificate signed by an unknown authority"},
+
+		{"a good client certificate", terminate.Config{ClientAuth: auth}, with(good), CauseOK, ""},
+		{"none where none is required", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: auth.CA}}, with(nil), CauseOK, ""},
+		{"TLS 1.2 where it is allowed", terminate.Config{}, &tls.Config{MaxVersion: tls.VersionTLS12}, CauseOK, ""},
+		{"h2 among others", terminate.Config{ALPN: []string{"h2", "http/1.1"}}, &tls.Config{NextProtos: []string{"http/1.1", "h2"}}, CauseOK, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.policy.Certificates = names
+			r := serve(t, terminatedHost(host, policyOf(t, tt.policy), testPool("pool", echo(t))))
+			tt.client.ServerName = host
+			_, err := talk(r.addr, tt.client)
+			if (err == nil) != (tt.text == "") {
+				t.Errorf("the client sees %v", err)
+			}
+			r.closed(t, tt.cause, 1)
+			if l := r.lines(t, 1)[0]; l.Error != tt.text || l.Cause != tt.cause.String() || l.SNI != host || l.Policy == "" {
+				t.Errorf("the line says %+v, want the error %q", l, tt.text)
+			}
+			r.quiet(t)
+		})
+	}
+}
+
+// What a client does instead of a handshake.
+func TestHandshakesThatAreNone(t *testing.T) {
+	t.Parallel()
+	const host = "www.example.com"
+	cfg := terminate.Config{Certificates: certsFor(t, "other.example.com", host), HandshakeTimeout: 300 * time.Millisecond}
+	for _, tt := range []struct {
+		name  string
+		send  func(t *testing.T, c *net.TCPConn)
+		cause Cause
+		text  string
+	}{
+		{"silence after the hello", func(t *testing.T, c *net.TCPConn) { c.Write(helloBytes(t, host)) }, CauseHandshakeTimeout, ""},
+		{"an end after the hello", func(t *testing.T, c *net.TCPConn) { c.Write(helloBytes(t, host)); c.CloseWrite() }, CauseClientGone, ""},
+		{"garbage after the hello", func(t *testing.T, c *net.TCPConn) {
+			c.Write(append(helloBytes(t, host), "\x16\x03\x03\x00\x05garbage, and more of it"...))
+		}, CauseHandshakeFail, ""},
+		{"a second hello with another name", func(t *testing.T, c *net.TCPConn) {
+			c.Write(append(helloBytes(t, host), helloBytes(t, "other.example.com")...))
+		}, CauseHandshakeFail, ""},
+		{"early data without a session", func(t *testing.T, c *net.TCPConn) {
+			c.Write(craft(append([]extension{serverName(host)}, earlyData()...)...))
+		}, CauseEarlyData, ""},
+		{"a name with a dot at its end", func(t *testing.T, c *net.TCPConn) {
+			c.Write(craft(serverName("www.example.com.")))
+		}, CauseHandshakeFail, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := serve(t, terminatedHost(host, policyOf(t, cfg), testPool("pool", echo(t))))
+			c := dial(t, r.addr)
+			tt.send(t, c)
+			readAll(c)
+			c.Close()
+			r.closed(t, tt.cause, 1)
+			r.quiet(t)
+		})
+	}
+}
+
+// A route that has no certificate for a name refuses it: no other is shown in its place.
+func TestANameWithoutACertificateIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := terminatedHost("*.example.com", policyOf(t, terminate.Config{Certificates: certsFor(t, "www.example.com")}), testPool("pool", echo(t)))
+	r := serve(t, cfg)
+	_, err := talk(r.addr, &tls.Config{ServerName: "api.example.com"})
+	if op, ok := errors.AsType[*net.OpError](err); !ok || !strings.Contains(op.Error(), "unrecognized name") {
+		t.Errorf("the client sees %v", err)
+	}
+	r.closed(t, CauseNoCertificate, 1)
+	if _, err := talk(r.addr, &tls.Config{ServerName: "WWW.example.com"}); err != nil {
+		t.Error(err)
+	}
+	r.closed(t, CauseOK, 1)
+}
+
+// The line of a connection says what was agreed upon.
+func TestTheLogSaysWhatWasAgreed(t *testing.T) {
+	t.Parallel()
+	clients := newAuthority(t, "clients")
+	p := policyOf(t, terminate.Config{
+		Certificates: certsFor(t, "www.example.com"), ALPN: []string{"h2"}, ClientAuth: &terminate.ClientAuth{CA: clients.file(t), Require: true},
+	})
+	r := serve(t, terminatedHost("www.example.com", p, testPool("pool", echo(t))))
+	cfg := &tls.Config{
+		ServerName: "www.example.com", NextProtos: []string{"h2"}, Certificates: []tls.Certificate{*clients.issue(t, "robot \"7\"\n")},
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}
+	for range 2 {
+		if _, err := talk(r.addr, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := r.lines(t, 2)
+	for i, l := range lines {
+		if l.TLS != "1.3" || l.Group != "X25519MLKEM768" || !strings.HasPrefix(l.Cipher, "TLS_") || l.ALPN != "h2" || l.Policy != p.ID() ||
+			l.ClientCN != `robot "7"\n` || l.Resumed != (i == 1) || l.BytesIn != 1 || l.BytesOut != 1 || l.Backend == "" {
+			t.Errorf("line %d: %+v", i, l)
+		}
+	}
+	done := r.Stats().Terminate.Done
+	if len(done) != 2 || done[0].Group != "X25519MLKEM768" || done[0].Resumed == done[1].Resumed {
+		t.Errorf("counted: %+v", done)
+	}
+	if !bytes.Contains([]byte(p.Summary()), []byte("client certificate required")) {
+		t.Errorf("the policy calls itself %q", p.Summary())
+	}
+}

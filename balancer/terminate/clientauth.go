@@ -1,0 +1,183 @@
+package terminate
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// ClientAuth says which certificates of clients are trusted. Both files are absolute paths.
+type ClientAuth struct {
+	CA      string // PEM: the authorities that are trusted
+	Require bool   // a client without a certificate is refused; otherwise only one with a wrong one is
+	// CRL is a file of lists of revoked certificates, PEM or one in DER, that is followed without a reload; "" for none. With
+	// it, a certificate whose authority has no list in it, or an expired one, is refused.
+	CRL string
+}
+
+// authorities are the certificates of a ClientAuth.CA.
+type authorities struct {
+	all  []*x509.Certificate
+	pool *x509.CertPool
+}
+
+// readAuthorities reads the certificates that are trusted. A file that is missing or holds none is an error: to go on
+// without it would be to trust somebody else. The error is a [*FileError].
+func readAuthorities(path string) (*authorities, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	data, err := readBounded(path, info, false)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	a := &authorities{pool: x509.NewCertPool()}
+	for len(data) > 0 {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, &FileError{File: path, Why: fmt.Sprintf("certificate %d of it cannot be read: %v", len(a.all)+1, err)}
+		}
+		a.all = append(a.all, cert)
+		a.pool.AddCert(cert)
+	}
+	if len(a.all) == 0 {
+		return nil, &FileError{File: path, Why: "it holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
+	}
+	return a, nil
+}
+
+// revocations are the lists of a ClientAuth.CRL by the raw name of the authority that has issued them.
+type revocations map[string][]*revocation
+
+// revocation is one list, ready to be asked.
+type revocation struct {
+	list    *x509.RevocationList
+	signer  *x509.Certificate // whose signature was verified; nil: nobody's yet
+	serials map[string]bool   // of revoked certificates
+}
+
+var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
+
+// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it.
+func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, error) {
+	all := revocations{}
+	for der := range listsOf(data) {
+		list, err := x509.ParseRevocationList(der)
+		if err != nil {
+			return nil, fmt.Errorf("a list of revoked certificates cannot be read: %w", err)
+		}
+		r := &revocation{list: list, serials: map[string]bool{}}
+		for i := range list.RevokedCertificateEntries {
+			e := &list.RevokedCertificateEntries[i]
+			r.serials[string(e.SerialNumber.Bytes())] = e.ReasonCode != removeFromCRL
+		}
+		known := false
+		for _, ca := range trusted {
+			if bytes.Equal(ca.RawSubject, list.RawIssuer) {
+				known = true
+				if list.CheckSignatureFrom(ca) == nil {
+					r.signer = ca
+				}
+			}
+		}
+		if known && r.signer == nil {
+			return nil, fmt.Errorf("the list of %q is not signed by it", list.Issuer.CommonName)
+		}
+		all[string(list.RawIssuer)] = append(all[string(list.RawIssuer)], r)
+	}
+	if len(all) == 0 {
+		return nil, errNoList
+	}
+	return all, nil
+}
+
+// listsOf yields the DER of every list in data.
+func listsOf(data []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		block, rest := pem.Decode(data)
+		if block == nil && len(data) > 0 && data[0] == 0x30 { // SEQUENCE
+			yield(data)
+		}
+		for ; block != nil; block, rest = pem.Decode(rest) {
+			if block.Type == "X509 CRL" && !yield(block.Bytes) {
+				return
+			}
+		}
+	}
+}
+
+// check looks a verified chain up: the client's certificate first, its authority last. It returns nil if nothing of it
+// is revoked. The authority of the client's own certificate must have a list that is still good.
+func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
+	for i := range chain[:max(len(chain)-1, 0)] {
+		revoked, why := r.revoked(chain[i], chain[i+1], now)
+		switch {
+		case revoked:
+			return &refusal{ClientCertRevoked, "client certificate revoked"}
+		case why != "" && i == 0:
+			return &refusal{ClientCertRefused, why}
+		}
+	}
+	return nil
+}
+
+// revoked reports whether issuer has revoked cert; why says that its list does not tell.
+func (r revocations) revoked(cert, issuer *x509.Certificate, now time.Time) (is bool, why string) {
+	why = "no list of revoked certificates of the client certificate's authority"
+	for _, l := range r[string(cert.RawIssuer)] {
+		if !l.signedBy(issuer) {
+			continue // of another authority with the same name
+		}
+		if l.serials[string(cert.SerialNumber.Bytes())] {
+			return true, ""
+		}
+		if end := l.list.NextUpdate; end.IsZero() || now.Before(end) {
+			why = ""
+		} else if why != "" {
+			why = "the list of revoked certificates expired on " + end.UTC().Format(time.DateOnly)
+		}
+	}
+	return false, why
+}
+
+func (l *revocation) signedBy(issuer *x509.Certificate) bool {
+	return l.signer != nil && bytes.Equal(l.signer.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) ||
+		l.list.CheckSignatureFrom(issuer) == nil
+}
+
+// removeFromCRL is the reason code of an entry that takes an earlier one back (RFC 5280 §5.3.1).
+const removeFromCRL = 8
+
+// clientCheck verifies what crypto/tls does not: revocation. It runs on every handshake, resumed ones included.
+type clientCheck struct {
+	lists *watched[revocations] // nil: none
+}
+
+// allows looks at the chains of a client's certificate, which are verified. One that is not revoked is enough.
+func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *slog.Logger) error {
+	if k == nil || k.lists == nil || len(chains) == 0 {
+		return nil
+	}
+	lists := k.lists.get(now, log)
+	var last *refusal
+	for _, chain := range chains {
+		if last = lists.check(chain, now); last == nil {
+			return nil
+		}
+	}
+	return last
+}

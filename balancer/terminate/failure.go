@@ -1,0 +1,185 @@
+package terminate
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Failure is why a connection did not come to an end in order. The zero Failure means that it did.
+type Failure uint8
+
+// The failures, in the order a connection can meet them.
+const (
+	None              Failure = iota
+	FDLimit                   // no descriptor, or no room in the netpoller
+	Busy                      // too many handshakes at once
+	HandshakeTimeout          // the handshake was not complete in time
+	ClientGone                // the client closed or reset within its handshake
+	NameDiffers               // crypto/tls reads another name than the one that chose the route
+	NoCommonVersion           // the client offers no version that the policy allows
+	NoCommonCipher            // nor a cipher suite, a group or a signature algorithm
+	NoCommonProtocol          // the client offers protocols, none of them the policy's
+	EarlyData                 // the client sends early data, which was not asked for
+	NoCertificate             // no certificate is for the name
+	BadCertificate            // the certificate for the name cannot be used now
+	ClientCertMissing         // one is required, and none came
+	ClientCertExpired         // it has expired, or is not valid yet
+	ClientCertRevoked         // it is on the list of its authority
+	ClientCertRefused         // it is not trusted for any other reason
+	ClientAlert               // the client refused the handshake
+	HandshakeFail             // any other breach of the protocol
+	PoolLimit                 // the pool or all its backends are full
+	NoBackend                 // no backend may be tried
+	ConnectFail               // no backend accepted the connection
+	ConnectTimeout            // nor in time
+	BackendRefused            // the last backend's certificate or handshake is wrong
+	AnswerFail                // the last backend hung up within its handshake
+	AnswerTimeout             // or did not complete it in time
+	ClientReset               // the client reset
+	BackendReset              // the backend reset
+	ClientLost                // the client stopped acknowledging
+	BackendLost               // the backend stopped acknowledging
+	BrokenTLS                 // what came after the handshake is no TLS, or was tampered with
+	HalfCloseTimeout          // one direction stayed open too long after the other
+	Stopped                   // by [Conn.Stop]: whoever called it knows why
+	Defect                    // a panic
+	NumFailures
+)
+
+// refusal is an error of ours within a handshake.
+type refusal struct {
+	failure Failure
+	text    string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// maxText bounds what a log line says of an error: parts of it can come from a certificate of a stranger.
+const maxText = 200
+
+// plain makes text printable ASCII of bounded length.
+func plain(text string) string {
+	text = strings.TrimPrefix(text, "tls: ")
+	q := strconv.QuoteToASCII(text[:min(len(text), maxText)])
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// handshakeFailure says in plain words why a handshake with a client came to nothing.
+func (c *Conn) handshakeFailure(err error) (Failure, string) {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.failure, plain(r.text)
+	}
+	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return clientCertFailure(v.Err)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return ClientAlert, "client sent alert: " + plain(op.Err.Error())
+	}
+	switch {
+	case errors.Is(err, errBusy):
+		return Busy, ""
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return HandshakeTimeout, ""
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errnoOf(err) != 0:
+		return ClientGone, errnoText(err)
+	case c.noCertificate:
+		return NoCertificate, "no certificate for this name"
+	}
+	return c.protocolFailure(err)
+}
+
+// protocolFailures are the errors of crypto/tls that have a Failure of their own, by how they begin. A test has each of them
+// made by a real handshake, since crypto/tls does not promise the words.
+var protocolFailures = []struct {
+	begins  string
+	failure Failure
+	text    string // "": what crypto/tls says
+}{
+	{"tls: no cipher suite supported", NoCommonCipher, "no common cipher"},
+	{"tls: no key exchanges supported", NoCommonCipher, "no common group"},
+	{"tls: peer doesn't support any of the certificate's signature algorithms", NoCommonCipher, "client supports no signature algorithm of the certificate"},
+	{"tls: peer doesn't support the certificate custom signature algorithms", NoCommonCipher, "client supports no signature algorithm of the certificate"},
+	{"tls: client requested unsupported application protocols", NoCommonProtocol, ""},
+	{"tls: client sent unexpected early data", EarlyData, "client sent early data, which no session of ours allows"},
+	{"tls: client indicated early data in second", EarlyData, "client sent early data, which no session of ours allows"},
+	{"tls: client didn't provide a certificate", ClientCertMissing, "client sent no certificate"},
+	{"tls: failed to parse client certificate", ClientCertRefused, ""},
+	{"tls: client certificate", ClientCertRefused, ""},
+	{"tls: invalid signature by the client certificate", ClientCertRefused, ""},
+	{"tls: client sent certificate", ClientCertRefused, ""},
+}
+
+func (c *Conn) protocolFailure(err error) (Failure, string) {
+	text := err.Error()
+	if strings.HasPrefix(text, "tls: client offered only unsupported versions") {
+		return NoCommonVersion, offeredOnly(c.offered)
+	}
+	for _, p := range protocolFailures {
+		if !strings.HasPrefix(text, p.begins) {
+			continue
+		}
+		if p.text == "" {
+			return p.failure, plain(text)
+		}
+		return p.failure, p.text
+	}
+	return HandshakeFail, plain(text)
+}
+
+// offeredOnly says which versions a client has offered: "client offered only TLS 1.0".
+func offeredOnly(versions []uint16) string {
+	var highest uint16
+	for _, v := range versions {
+		if v>>8 == 3 { // SSL 3.0 to TLS 1.3, without GREASE
+			highest = max(highest, v)
+		}
+	}
+	if highest == 0 {
+		return "client offered no known version"
+	}
+	words := tls.VersionName(highest)
+	if len(versions) > 1 && highest > tls.VersionTLS10 {
+		words += " and older"
+	}
+	return "client offered only " + words
+}
+
+// clientCertFailure says what is wrong with a client's certificate.
+func clientCertFailure(err error) (Failure, string) {
+	if inv, ok := errors.AsType[x509.CertificateInvalidError](err); ok && inv.Reason == x509.Expired {
+		if time.Now().Before(inv.Cert.NotBefore) {
+			return ClientCertExpired, "client certificate not valid before " + inv.Cert.NotBefore.UTC().Format(time.RFC3339)
+		}
+		return ClientCertExpired, "client certificate expired on " + inv.Cert.NotAfter.UTC().Format(time.RFC3339)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return ClientCertRefused, "client certificate signed by an unknown authority"
+	}
+	return ClientCertRefused, plain(fmt.Sprintf("client certificate refused: %v", err))
+}
+
+// errnoText is the text of the errno within err; "" if there is none.
+func errnoText(err error) string {
+	if e := errnoOf(err); e != 0 {
+		return e.Error()
+	}
+	return ""
+}
+
+// isLost reports whether err says that the peer does not answer any more.
+func isLost(err error) bool {
+	switch errnoOf(err) {
+	case syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package terminate
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+)
+
+// handshake speaks TLS with the client as the policy says.
+func (c *Conn) handshake() (Failure, string) {
+	p := c.job.Policy
+	cfg := p.config(time.Now(), c.terminator.log)
+	if c.job.Challenge {
+		cfg = p.challenge()
+	}
+	c.deadline(c.client.sock, time.Now().Add(p.cfg.HandshakeTimeout))
+	err := c.compute(cfg)
+	if err != nil {
+		c.terminator.counts.failed.Add(1)
+		return c.handshakeFailure(err)
+	}
+	c.deadline(c.client.sock, time.Time{})
+	c.agreed()
+	return None, ""
+}
+
+// compute makes the handshake when it is its turn.
+func (c *Conn) compute(cfg *tls.Config) error {
+	turn, err := c.terminator.budget.begin(c.stop)
+	if err != nil {
+		return err
+	}
+	sock := c.client.sock
+	sock.turn = turn
+	defer func() {
+		sock.turn = nil
+		turn.yield()
+	}()
+	c.client.tls = tls.Server(sock, cfg)
+	return c.client.tls.Handshake()
+}
+
+// agreed notes what came of the handshake.
+func (c *Conn) agreed() {
+	cs := c.client.tls.ConnectionState()
+	info := &Info{
+		Version: cs.Version, CipherSuite: cs.CipherSuite, Group: cs.CurveID, Resumed: cs.DidResume, ALPN: cs.NegotiatedProtocol,
+		Certificate: c.shown,
+		Policy:      c.job.Policy.ID(), Took: c.now() - c.started,
+	}
+	if len(cs.PeerCertificates) > 0 {
+		info.HasClient, info.Client = true, cs.PeerCertificates[0].Subject.CommonName
+	}
+	c.info.Store(info)
+	c.terminator.counts.add(info)
+}
+
+// challenge is the config for a validation by TLS-ALPN-01 (RFC 8737 §3): its own protocol, its own certificate, nothing
+// of the policy, and no session that anybody could resume.
+func (p *Policy) challenge() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{certs.ChallengeProtocol}, SessionTicketsDisabled: true,
+		GetConfigForClient: sameName,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c := hello.Conn.(*socket).conn
+			source, ok := p.cfg.Certificates.(interface {
+				Challenge(*tls.ClientHelloInfo) (*tls.Certificate, error)
+			})
+			if !ok {
+				c.noCertificate = true
+				return nil, nil
+			}
+			return c.choose(hello, source.Challenge)
+		},
+	}
+}

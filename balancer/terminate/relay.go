@@ -1,0 +1,143 @@
+package terminate
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+)
+
+// relay carries bytes both ways until both have ended, or the connection is to end. What a failure on one side
+// means for the other is decided as for connections that pass through.
+func (c *Conn) relay(b *pool.Backend) {
+	now := c.now()
+	c.up.at.Store(now)
+	c.down.at.Store(now)
+	c.deadline(c.client.sock, time.Time{})
+	c.deadline(c.backend.sock, time.Time{})
+	c.stage.Store(uint32(Relaying))
+	b.Total.Add(1)
+	c.job.Backends.Relaying(b)
+	up := direction{c, &c.client, &c.backend, &c.up, &c.down, true}
+	down := direction{c, &c.backend, &c.client, &c.down, &c.up, false}
+	ended := make(chan struct{})
+	go c.carryDown(&down, ended)
+	c.guard(func() { up.carry(&b.BytesIn) })
+	<-ended
+}
+
+// carryDown is the body of the second goroutine.
+func (c *Conn) carryDown(d *direction, ended chan<- struct{}) {
+	defer close(ended)
+	c.guard(func() { d.carry(&c.member.Load().BytesOut) })
+}
+
+// direction is one of the two.
+type direction struct {
+	c        *Conn
+	from, to *side
+	flow     *flow
+	other    *flow // of the opposite direction
+	up       bool
+}
+
+// counter is what carried bytes are added to.
+type counter interface{ Add(uint64) uint64 }
+
+// carry carries bytes until there are no more, or the connection is to end. Once the sink has failed, what comes is
+// dropped: the opposite direction may have more to carry.
+func (d *direction) carry(total counter) {
+	defer d.from.giveBack()
+	void := false
+	for {
+		b, err := d.from.receive()
+		d.flow.at.Store(d.c.now())
+		if err != nil {
+			d.sourceEnded(err)
+			return
+		}
+		if void {
+			continue
+		}
+		d.flow.sending.Store(true)
+		err = d.to.send(b)
+		d.flow.sending.Store(false)
+		d.flow.at.Store(d.c.now())
+		if err != nil {
+			d.sinkFailed(err)
+			void = true
+			continue
+		}
+		d.flow.bytes.Add(uint64(len(b)))
+		total.Add(uint64(len(b)))
+	}
+}
+
+// sourceEnded carries the end of a stream on, or ends the connection if it was none in order.
+func (d *direction) sourceEnded(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // by finish
+	case err == io.EOF && !d.up && d.c.backendBroken.Load(): // the failed send took the error that explains this end
+		d.c.finish(d.broken(syscall.ECONNRESET))
+	case err == io.EOF, err == errCut:
+		d.to.end(err == io.EOF)
+		d.flow.over.Store(true)
+		d.c.halfClosed()
+	case errnoOf(err) != 0:
+		d.c.finish(d.broken(err))
+	case d.up:
+		d.c.finish(BrokenTLS, "client: "+plain(err.Error()), resetBackend)
+	default:
+		d.c.finish(BrokenTLS, "backend: "+plain(err.Error()), resetClient)
+	}
+}
+
+// broken says what an error of the source means.
+func (d *direction) broken(err error) (Failure, string, closing) {
+	over := d.other.over.Load() && unacknowledged(d.from.sock) == 0 // it had taken all there was for it
+	f, how := BackendReset, resetClient
+	switch {
+	case d.up && isLost(err):
+		f, how = ClientLost, resetBackend
+	case isLost(err):
+		f = BackendLost
+	case over && d.up:
+		f, how = None, resetBackend
+	case over:
+		f = None
+	case d.up:
+		f, how = ClientReset, resetBackend
+	}
+	if f == None {
+		return f, "", how
+	}
+	return f, errnoText(err), how
+}
+
+// sinkFailed decides whether the connection goes on although one side takes nothing any more.
+func (d *direction) sinkFailed(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // by finish
+	case d.up && errnoOf(err) == syscall.EPIPE: // the backend's FIN came before (net/ipv4/tcp_input.c, tcp_reset)
+	case d.up:
+		d.c.backendBroken.Store(true) // what it had sent before is still to be carried
+	case d.other.over.Load(): // the client had ended: what it sent may still be on its way
+	case isLost(err):
+		d.c.finish(ClientLost, errnoText(err), resetBackend)
+	default:
+		d.c.finish(ClientReset, errnoText(err), resetBackend)
+	}
+}
+
+// halfClosed bounds how long the other direction may stay open, from the first end on.
+func (c *Conn) halfClosed() {
+	limit := c.job.Backends.Config().HalfCloseTimeout
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit > 0 && c.half == nil && !c.over {
+		c.half = time.AfterFunc(limit, func() { c.finish(HalfCloseTimeout, "", closeBoth) })
+	}
+}

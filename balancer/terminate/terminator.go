@@ -1,0 +1,95 @@
+package terminate
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are the bounds of a [Terminator].
+type Options struct {
+	// Turns is how many handshakes are computed at one time. Zero: [DefaultTurns].
+	Turns int
+	// Queue is how many new handshakes wait for a turn at the most. Zero: 256 for each turn.
+	Queue int
+	// Patience is how long a new handshake waits for a turn at the most. Zero: 1 s.
+	Patience time.Duration
+	// Connections bounds the connections. Zero: no bound.
+	Connections int64
+	Log         *slog.Logger // nil: discard
+}
+
+const (
+	queuePerTurn    = 256
+	defaultPatience = time.Second
+)
+
+// Terminator runs the connections whose TLS ends here. It is safe for any number of goroutines.
+type Terminator struct {
+	budget  *Budget
+	limit   int64
+	log     *slog.Logger
+	live    atomic.Int64
+	running sync.WaitGroup
+	counts  counts
+}
+
+// DefaultTurns is Options.Turns where it is zero.
+func DefaultTurns() int { return runtime.GOMAXPROCS(0) }
+
+// New makes a Terminator. It needs no closing, but Wait.
+func New(opt Options) *Terminator {
+	if opt.Turns <= 0 {
+		opt.Turns = DefaultTurns()
+	}
+	if opt.Queue <= 0 {
+		opt.Queue = queuePerTurn * opt.Turns
+	}
+	if opt.Patience <= 0 {
+		opt.Patience = defaultPatience
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Terminator{
+		budget: &Budget{turns: opt.Turns, queue: opt.Queue, patience: opt.Patience}, limit: opt.Connections, log: opt.Log,
+	}
+}
+
+// Full reports whether there are as many connections as there may be.
+func (t *Terminator) Full() bool { return t.limit > 0 && t.live.Load() >= t.limit }
+
+// Start takes a connection over. It does not wait, and neither reads nor writes.
+func (t *Terminator) Start(job Job) *Conn {
+	c := &Conn{job: job, terminator: t, stop: make(chan struct{})}
+	c.started = c.now()
+	t.live.Add(1)
+	t.running.Add(1)
+	go c.run()
+	return c
+}
+
+// Wait waits until the last connection has ended. No other is to be started meanwhile.
+func (t *Terminator) Wait() { t.running.Wait() }
+
+// describe is what a log line says of a panic.
+func describe(r any) string { return plain(fmt.Sprint(r)) }
+
+// stack is where a goroutine stands: functions and lines, without the arguments that a dump of the runtime shows, which
+// could be parts of keys.
+func stack() string {
+	var b strings.Builder
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		if !more {
+			return b.String()
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package terminate
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Tickets says how clients resume sessions (RFC 8446 §2.2, RFC 5077). The zero Tickets means: with keys of this process,
+// that change every 12 hours.
+type Tickets struct {
+	Off    bool          // no session is resumed
+	Rotate time.Duration // how long a key of this process makes tickets; 0: 12h. It is accepted twice as long again
+	// Files hold keys that machines have in common: 48 or 80 random bytes each, as nginx has them, or the same in base64, a
+	// key a line, as HAProxy has them. The first key of all makes tickets, every key is accepted. They are followed
+	// without a reload. Empty: keys of this process.
+	Files []string
+}
+
+// defaultRotate is how long a ticket key makes tickets, unless the operator says otherwise.
+const defaultRotate = 12 * time.Hour
+
+// keptKeys is how many keys of this process are accepted: the present one and the two before.
+const keptKeys = 3
+
+// processSecret is what the ticket keys of this process are derived from. It never leaves memory.
+var processSecret = sync.OnceValue(func() []byte {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return secret
+})
+
+// ticketRing keeps the ticket keys of one policy in its [tls.Config]. They are derived from a secret and the digest of the
+// policy: under another policy, even with the same file, a ticket cannot be opened.
+type ticketRing struct {
+	digest [sha256.Size]byte
+	rotate time.Duration
+	files  []*watched[[]ticketKey]
+
+	mu    sync.Mutex
+	epoch int64       // of the keys that are set; 0: none are
+	given []ticketKey // likewise, out of files
+}
+
+// ticketKey is a key of a file as it stands there: 48 or 80 bytes.
+type ticketKey string
+
+func newTicketRing(t *Tickets, digest [sha256.Size]byte) (*ticketRing, error) {
+	r := &ticketRing{digest: digest, rotate: t.Rotate}
+	if r.rotate <= 0 {
+		r.rotate = defaultRotate
+	}
+	for _, path := range t.Files {
+		w, err := watch(path, true, parseTicketKeys)
+		if err != nil {
+			return nil, err
+		}
+		r.files = append(r.files, w)
+	}
+	return r, nil
+}
+
+// refresh sets the keys that are right at now, if those that cfg has are not.
+func (r *ticketRing) refresh(cfg *tls.Config, now time.Time, log *slog.Logger) {
+	if len(r.files) > 0 {
+		r.follow(cfg, now, log)
+		return
+	}
+	epoch := now.UnixNano() / int64(r.rotate)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if epoch <= r.epoch { // a clock that is set back brings no old key back
+		return
+	}
+	r.epoch = epoch
+	keys := make([][32]byte, keptKeys)
+	for i := range keys {
+		var at [8]byte
+		binary.BigEndian.PutUint64(at[:], uint64(epoch-int64(i)))
+		keys[i] = r.derive(slices.Concat(processSecret(), at[:]))
+	}
+	cfg.SetSessionTicketKeys(keys)
+}
+
+// follow sets the keys of the files if they have changed.
+func (r *ticketRing) follow(cfg *tls.Config, now time.Time, log *slog.Logger) {
+	var all []ticketKey
+	for _, f := range r.files {
+		all = append(all, f.get(now, log)...)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Equal(all, r.given) {
+		return
+	}
+	r.given = all
+	keys := make([][32]byte, len(all))
+	for i, k := range all {
+		keys[i] = r.derive([]byte(k))
+	}
+	cfg.SetSessionTicketKeys(keys)
+}
+
+// derive makes the key of this policy out of a secret (RFC 5869).
+func (r *ticketRing) derive(secret []byte) (key [32]byte) {
+	k, err := hkdf.Key(sha256.New, secret, r.digest[:], "switchyard session tickets", len(key))
+	if err != nil {
+		panic("terminate: ticket keys: " + err.Error()) // only for keys longer than HKDF can make
+	}
+	copy(key[:], k)
+	return key
+}
+
+// Sizes of a ticket key: a name of 16 bytes, then keys for HMAC and AES of 16 or 32 bytes each.
+const (
+	shortTicketKey = 48
+	longTicketKey  = 80
+)
+
+var errTicketKeys = errors.New("neither 48 nor 80 bytes, nor lines of base64 that are")
+
+// parseTicketKeys reads a file of keys: the bytes of one, or lines of base64.
+func parseTicketKeys(data []byte) (keys []ticketKey, err error) {
+	if isTicketKey(data) {
+		return []ticketKey{ticketKey(data)}, nil
+	}
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		key, err := base64.StdEncoding.AppendDecode(nil, line)
+		if err != nil || !isTicketKey(key) {
+			return nil, errTicketKeys // without what is there
+		}
+		keys = append(keys, ticketKey(key))
+	}
+	if len(keys) == 0 {
+		return nil, errTicketKeys
+	}
+	return keys, nil
+}
+
+func isTicketKey(b []byte) bool { return len(b) == shortTicketKey || len(b) == longTicketKey }

@@ -1,0 +1,144 @@
+package configs
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/configs/internal/file"
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+// certificates opens what a route terminates with; nil if something is wrong with it.
+func (c *checker) certificates(r *file.Route) *certs.Set {
+	t := r.Terminate
+	cfg, sound := c.certificateFiles(t)
+	if !t.Has("certificates") && !t.Has("directories") && !t.Has("acme") && t.Sound() {
+		c.errorf(t, "", "route %q: terminate needs certificates, directories or acme", r.Name.V)
+		sound = false
+	}
+	if !sound {
+		return nil
+	}
+	set, err := certs.Open(cfg)
+	if wrong, ok := errors.AsType[certs.Errors](err); ok {
+		for _, e := range wrong {
+			c.certificateMistake(t, e, c.errorf)
+		}
+		return nil
+	}
+	for _, e := range set.Warnings() {
+		c.certificateMistake(t, e, c.warnf)
+	}
+	if t.ACME != nil {
+		m := c.acme(r, set)
+		if m == nil {
+			return nil
+		}
+		set.Order(m)
+	}
+	c.covered(r, set)
+	return set
+}
+
+// certificateFiles returns the files that a route terminates with, and whether they could all be read from the text.
+func (c *checker) certificateFiles(t *file.Terminate) (cfg *certs.Config, sound bool) {
+	cfg, sound = &certs.Config{}, true
+	for i := range t.Certificates {
+		p := &t.Certificates[i]
+		key := p.Key
+		if !p.Has("key") {
+			key = p.Cert
+		}
+		sound = sound && p.Cert.IsSet() && key.IsSet()
+		cfg.Pairs = append(cfg.Pairs, certs.PairFile{
+			Cert: c.path(p.Cert.V), Key: c.path(key.V), Default: p.Default.V, AllowExpired: p.AllowExpired.V,
+		})
+	}
+	for _, d := range t.Directories {
+		sound = sound && d.IsSet()
+		cfg.Dirs = append(cfg.Dirs, c.path(d.V))
+	}
+	return cfg, sound
+}
+
+// certificateMistake says what is wrong with a file of certificates, called as it is written.
+func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say func(placed, string, string, ...any)) {
+	var at file.Path
+	var key string
+	switch e.Part {
+	case certs.PartCert:
+		at, key = t.Certificates[e.Index].Cert, "cert"
+	case certs.PartKey:
+		at, key = t.Certificates[e.Index].Key, "key"
+		if !at.IsSet() { // it is in the same file
+			at, key = t.Certificates[e.Index].Cert, "cert"
+		}
+	case certs.PartDir:
+		at, key = t.Directories[e.Index], "directories"
+	}
+	say(at, c.fileHint(e, at), "%s: %s %s", key, at.V, e.Why)
+}
+
+// fileHint is the hint of a mistake, with its file as it is written.
+func (c *checker) fileHint(e *certs.Error, at file.Path) string {
+	if errors.Is(e, fs.ErrNotExist) && e.File != at.V {
+		return "relative paths start at " + c.dir
+	}
+	return strings.ReplaceAll(e.Hint, e.File, at.V)
+}
+
+// covered points at the hosts of a route that have no certificate.
+func (c *checker) covered(r *file.Route, set *certs.Set) {
+	for _, h := range r.Hosts {
+		err := set.Covers(h.V)
+		if err == nil || !h.IsSet() || !isHost(h.V) {
+			continue // what is no host is told elsewhere
+		}
+		if e, ok := errors.AsType[*certs.Error](err); ok {
+			c.errorf(h, e.Hint, "route %q: the certificate for %s: %s %s", r.Name.V, h.V, e.File, e.Why)
+			continue
+		}
+		hint := "add one, or make one the default with `default: true`"
+		if r.Terminate.ACME != nil {
+			hint = "acme orders for whole names only: add a certificate or a directory"
+		}
+		c.errorf(h, hint, "route %q: there is no certificate for %s", r.Name.V, h.V)
+	}
+}
+
+// isHost reports whether a host of a route can be one.
+func isHost(host string) bool {
+	if host == "*" || strings.HasPrefix(host, "~") {
+		return true
+	}
+	_, err := route.ParseName(strings.TrimPrefix(host, "*."))
+	return err == nil
+}
+
+// keyPair reads a certificate to show to backends, and its key. It returns nil if something is wrong.
+func (c *checker) keyPair(cert, key file.Path) *tls.Certificate {
+	if !cert.IsSet() || !key.IsSet() {
+		return nil // missing or wrong, and said so
+	}
+	t := &file.Terminate{Certificates: []file.Certificate{{Cert: cert, Key: key}}}
+	// A default, since a client's certificate need not be for a name. Backends say themselves if it has expired.
+	pair := certs.PairFile{Cert: c.path(cert.V), Key: c.path(key.V), Default: true, AllowExpired: true}
+	set, err := certs.Open(&certs.Config{Pairs: []certs.PairFile{pair}})
+	if wrong, ok := errors.AsType[certs.Errors](err); ok {
+		for _, e := range wrong {
+			c.certificateMistake(t, e, c.errorf)
+		}
+		return nil
+	}
+	for _, e := range set.Warnings() {
+		c.certificateMistake(t, e, c.warnf)
+	}
+	choices, err := set.Choices("")
+	if err != nil {
+		return nil // not with a default
+	}
+	return choices[0].Certificate
+}

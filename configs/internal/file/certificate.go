@@ -1,0 +1,65 @@
+package file
+
+// Certificate is a certificate and its private key.
+type Certificate struct {
+	Mapping
+	// PEM file with the certificate, then its chain. A relative path is relative to this file.
+	Cert Path `yaml:"cert" required:"true" good:"certs/www.crt" bad:"missing.crt"`
+	// PEM file with the private key. Nobody but root or the user of the process may read it: mode 0600 or 0400. That it is
+	// readable by others is a warning if nobody may write it (mode 0444), or on a read-only file system. A relative path is
+	// relative to this file. Absent: the key is in the file of the certificate.
+	Key Path `yaml:"key" good:"certs/www.key" bad:"missing.key"`
+	// Whether it is also shown to clients that ask for a name that no certificate is for, or for none.
+	Default Flag `yaml:"default" default:"false" good:"true" bad:"always"`
+	// Whether a certificate that has expired is only a warning. Otherwise a file that has one is refused.
+	AllowExpired Flag `yaml:"allow_expired" default:"false" good:"true" bad:"never"`
+}
+
+// ACME is how certificates are ordered (RFC 8555). Each host has one of its own, with a key on P-256.
+type ACME struct {
+	Mapping
+	// Whether you agree to the terms of service of the authority. Without it there is no account.
+	Agree Flag `yaml:"agree" required:"true" good:"true" bad:"false"`
+	// Directory (made with mode 0700) in which certificates, keys and the account are kept. Processes that share it share
+	// them. A relative path is relative to this file.
+	Storage Path `yaml:"storage" required:"true" good:"/var/lib/switchyard/acme" bad:"[acme]"`
+	// Address that the authority may write to. Absent: none.
+	Email Text `yaml:"email" good:"hostmaster@example.com" bad:"hostmaster"`
+	// URL of the authority's directory. Absent: Let's Encrypt.
+	DirectoryURL Text `yaml:"directory_url" good:"https://acme.example.net/directory" bad:"\"http://acme.example.net/directory\""`
+	// Whether to order from the staging authority of Let's Encrypt, whose certificates nobody trusts: to try it out.
+	Staging Flag `yaml:"staging" default:"false" good:"true" bad:"soon"`
+	// PEM file with the authorities to trust when the directory is asked. A relative path is relative to this file. Absent:
+	// the system's.
+	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
+	// How to prove that a host is yours: `tls-alpn-01` is answered by the listeners, which the authority must reach at port
+	// 443 of the host; `http-01` at `http_bind`, which it must reach at port 80.
+	Challenges []Choice[Challenge, Challenges] `yaml:"challenges" min:"1" max:"2" default:"[tls-alpn-01]" good:"[tls-alpn-01, http-01]" bad:"[dns-01]"`
+	// Address to answer `http-01` at, as `bind` of a listener. It is listened on only while an authority asks.
+	HTTPBind Bind `yaml:"http_bind" default:"\":80\"" good:"\"127.0.0.1:8080\"" bad:"http"`
+}
+
+// Challenge is a way to prove that a host is ours.
+type Challenge uint8
+
+// The challenges.
+const (
+	TLSALPN01 Challenge = iota
+	HTTP01
+)
+
+// Challenges are the spellings of [Challenge].
+type Challenges struct{}
+
+// Options implements the choices of a [Choice].
+func (Challenges) Options() []Option[Challenge] {
+	return []Option[Challenge]{{"tls-alpn-01", TLSALPN01}, {"http-01", HTTP01}}
+}
+
+// Hint explains why others are not among them.
+func (Challenges) Hint(word string) string {
+	if word == "dns-01" {
+		return "records of a zone are not changed by this program: use tls-alpn-01 or http-01"
+	}
+	return ""
+}
