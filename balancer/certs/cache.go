@@ -10,7 +10,7 @@ import (
 )
 
 // maxEntries is how many base names of directories are remembered with their certificates, and how many others that there
-// are no files of. A certificate takes about 10 KiB with its chain and its key: 40 MiB in all.
+// are no files of. A certificate on P-256 takes 4.5 KiB with its chain: 18 MiB in all.
 const maxEntries = 4096
 
 // fresh is how long what is remembered is believed.

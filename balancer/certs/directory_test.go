@@ -19,7 +19,7 @@ func full() bool { return os.Getenv("SWITCHYARD_PROMISES") == "1" }
 // testTime is how long a test goes on that looks for a race.
 func testTime() time.Duration {
 	if full() {
-		return 60 * time.Second
+		return 30 * time.Second
 	}
 	return 2 * time.Second
 }
