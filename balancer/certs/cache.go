@@ -146,6 +146,11 @@ func (e *entry) look(log *slog.Logger) *finding {
 			now.list = append(now.list, p.cert)
 		}
 	}
+	if before.wrong == nil {
+		for _, w := range now.wrong {
+			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
+		}
+	}
 	e.last.Store(now)
 	if now.list != nil || before.list != nil {
 		e.cache.move(e, now.list != nil)
