@@ -169,12 +169,11 @@ func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
 		p.refresh(log)
 		return nil
 	}
-	l, wrong := load(f)
-	if wrong != nil {
-		return wrong
+	p, wrong := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
+	if wrong == nil {
+		e.pairs[i] = p
 	}
-	e.pairs[i] = &pair{file: f, loaded: l}
-	return nil
+	return wrong
 }
 
 var nothing finding
