@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -41,6 +42,8 @@ type childSpec struct {
 	Connect      time.Duration
 	Outlier      *pool.Outlier
 	Health       *pool.Check
+	Terminate    string // host whose TLS ends there; "": none
+	Turns        int    // handshakes at one time; 0: the default
 }
 
 // childReport is what the child answers to every command.
@@ -79,7 +82,7 @@ func (spec *childSpec) run() {
 		}
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	s, err := New(spec.config(), Options{Log: log, LogConnections: spec.LogLines, Loops: 2})
+	s, err := New(spec.config(), Options{Log: log, LogConnections: spec.LogLines, Loops: 2, Handshakes: spec.Turns})
 	if err != nil {
 		panic(err)
 	}
@@ -132,6 +135,17 @@ func (spec *childSpec) config() *Config {
 		l.Bind = addrs(spec.Bind...)
 	}
 	cfg.MaxConnections = spec.Max
+	if spec.Terminate != "" {
+		cert, err := selfSigned(spec.Terminate)
+		if err != nil {
+			panic(err)
+		}
+		policy, err := terminate.NewPolicy(terminate.Config{Certificates: certMap{spec.Terminate: &cert}})
+		if err != nil {
+			panic(err)
+		}
+		cfg.Routes = append(cfg.Routes, route.Route{Name: "ended", Hosts: []string{spec.Terminate}, Action: toPool("pool"), Terminate: policy})
+	}
 	return cfg
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	LogConnections bool
 	// Loops is the number of event loops. Zero: one per GOMAXPROCS.
 	Loops int
+	// Handshakes is how many TLS handshakes are computed at one time, of hosts whose TLS ends here. Zero: a number that
+	// leaves connections that pass through alone.
+	Handshakes int
 	// Lookup resolves named backends. Nil: as the operating system is configured.
 	Lookup resolve.Lookup
 	// LookupService resolves the SRV records of services. Nil: as the operating system is configured.
@@ -88,7 +91,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s.limits.Store(&limits)
 	s.limit.Store(limits.Connections)
 	s.pipes = relay.NewPipeBudget(limits.Pipes)
-	s.terminator = terminate.New(terminate.Options{Connections: limits.Terminated, Log: s.log})
+	s.terminator = terminate.New(terminate.Options{Turns: opt.Handshakes, Connections: limits.Terminated, Log: s.log})
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err

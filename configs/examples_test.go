@@ -31,6 +31,11 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 		{"passthrough-beside-termination", "public", "www.example.com", "", stranger, "tls-backends"},
 		{"passthrough-beside-termination", "public", "legacy.example.com", "", stranger, "plain-backends"},
 
+		{"two-certificates-one-address", "public", "example.com", "h2", stranger, "websites"},
+		{"two-certificates-one-address", "public", "www.example.net", "", stranger, "websites"},
+		{"two-certificates-one-address", "public", "vault.example.org", "", stranger, "vault"},
+		{"two-certificates-one-address", "public", "other.example.com", "", stranger, "alert"},
+
 		{"behind-a-proxy", "from-the-edge", "partners.example.com", "", stranger, "partners"},
 		{"behind-a-proxy", "from-the-edge", "partners.example.com", "", office, "alert"},
 		{"behind-a-proxy", "inside", "partners.example.com", "", stranger, "alert"},
@@ -79,15 +84,21 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// example loads an example the way `switchyard check` does, from a copy whose key has the mode that a checkout loses.
+// example loads an example the way `switchyard check` does, from a copy whose keys have the mode that a checkout loses.
 func example(t *testing.T, name string) *route.Table {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../examples")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(dir, "certs", "legacy.key"), 0o600); err != nil {
-		t.Fatal(err)
+	keys, err := filepath.Glob(filepath.Join(dir, "certs", "*.key"))
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("no keys: %v", err)
+	}
+	for _, key := range keys {
+		if err := os.Chmod(key, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cfg, err := Load(filepath.Join(dir, name+".yaml"))
 	if err != nil {

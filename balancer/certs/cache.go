@@ -10,7 +10,7 @@ import (
 )
 
 // maxEntries is how many base names of directories are remembered with their certificates, and how many others that there
-// are no files of. A certificate takes about 10 KiB with its chain and its key: 40 MiB in all.
+// are no files of. A certificate on P-256 takes 4.5 KiB with its chain: 18 MiB in all.
 const maxEntries = 4096
 
 // fresh is how long what is remembered is believed.
@@ -146,6 +146,11 @@ func (e *entry) look(log *slog.Logger) *finding {
 			now.list = append(now.list, p.cert)
 		}
 	}
+	if before.wrong == nil {
+		for _, w := range now.wrong {
+			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
+		}
+	}
 	e.last.Store(now)
 	if now.list != nil || before.list != nil {
 		e.cache.move(e, now.list != nil)
@@ -164,12 +169,11 @@ func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
 		p.refresh(log)
 		return nil
 	}
-	l, wrong := load(f)
-	if wrong != nil {
-		return wrong
+	p, wrong := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
+	if wrong == nil {
+		e.pairs[i] = p
 	}
-	e.pairs[i] = &pair{file: f, loaded: l}
-	return nil
+	return wrong
 }
 
 var nothing finding

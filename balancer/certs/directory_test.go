@@ -19,7 +19,7 @@ func full() bool { return os.Getenv("SWITCHYARD_PROMISES") == "1" }
 // testTime is how long a test goes on that looks for a race.
 func testTime() time.Duration {
 	if full() {
-		return 60 * time.Second
+		return 30 * time.Second
 	}
 	return 2 * time.Second
 }
@@ -33,7 +33,8 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 	dir, pairs := t.TempDir(), t.TempDir()
 	def := pairIn(t, pairs, "default", ecKey(), "fallback.example.net")
 	def.Default = true
-	s := open(t, &Config{Pairs: []PairFile{def}, Dirs: []string{dir}})
+	s, log := open(t, &Config{Pairs: []PairFile{def}, Dirs: []string{dir}}), &journal{}
+	s.start(slog.New(slog.NewTextHandler(log, nil)))
 	write(t, dir, "empty.example.com.pem")
 	write(t, dir, "other.example.com.pem", certFor(t, ecKey(), life, "elsewhere.example.com"), keyPEM(t, ecKey()))
 	write(t, dir, "half.example.com.crt", certFor(t, ecKey(), life, "half.example.com"))
@@ -52,6 +53,9 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 		if got := s.Covers(name); got != nil {
 			t.Errorf("%s: with a default, Covers returns %v", name, got)
 		}
+	}
+	if text := log.take(); strings.Count(text, "not taken") != 3 {
+		t.Errorf("of three files that cannot be read the log says %q", text)
 	}
 }
 

@@ -262,3 +262,17 @@ func TestACertificateInThePlaceOfAKeyIsCalledThat(t *testing.T) {
 		t.Errorf("Open: %v", err)
 	}
 }
+
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	for _, c := range []struct {
+		name string
+		pair PairFile
+	}{{"ECDSA", pairIn(b, dir, "ec", ecKey(), "a.example.com")}, {"RSA", pairIn(b, dir, "rsa", rsaKey(), "a.example.com")}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				open(b, &Config{Pairs: []PairFile{c.pair}})
+			}
+		})
+	}
+}

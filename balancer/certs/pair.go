@@ -28,21 +28,23 @@ type loaded struct {
 	warnings []*Error
 }
 
-// How often, and how long apart, files that do not belong together are read again at first: they may be on their way, one
-// rename after the other.
+// How often files that do not belong together are read again at first, and after how long; each pause is twice the one
+// before it, 127 ms in all. They may be on their way, one rename after the other.
 const (
-	swapTries = 5
-	swapPause = 20 * time.Millisecond
+	swapTries = 8
+	swapPause = time.Millisecond
 )
 
 // openPair reads a pair for the first time. It returns one even if something is wrong.
 func openPair(number int, f PairFile) (p *pair, wrong Errors) {
 	p = &pair{file: f, number: number}
-	for range swapTries {
-		if p.loaded, wrong = load(f); !isMismatch(wrong) {
+	pause := swapPause
+	for try := 1; ; try++ {
+		if p.loaded, wrong = load(f); !isMismatch(wrong) || try == swapTries {
 			break
 		}
-		time.Sleep(swapPause)
+		time.Sleep(pause)
+		pause *= 2
 	}
 	for _, e := range slices.Concat(p.loaded.warnings, wrong) {
 		e.Index = number

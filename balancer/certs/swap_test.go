@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,7 @@ func TestPairsSwappedUnderHandshakesAreNeverMixed(t *testing.T) {
 	})
 	every(time.Millisecond, func(int) { s.refresh(time.Now()) }) // a thousand times as often as a Keeper does
 	every(time.Millisecond, func(int) { forget(dir, "d.example.com") })
+	every(50*time.Millisecond, func(int) { drop(dir, "d.example.com") })
 	seen := sync.Map{}
 	for range 3 {
 		every(10*time.Millisecond, func(int) {
@@ -82,4 +84,11 @@ func forget(dir, base string) {
 	if now := e.known(); now.at != (time.Time{}) {
 		e.last.CompareAndSwap(now, &finding{list: now.list})
 	}
+}
+
+// drop forgets all of a base name, as happens to one that is not asked for.
+func drop(dir, base string) {
+	memory.mu.Lock()
+	defer memory.mu.Unlock()
+	memory.present.remove(filepath.Join(dir, base))
 }

@@ -12,13 +12,16 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 )
 
-// plainWeb is a web server without TLS that speaks HTTP/1.1, and HTTP/2 to those that begin with it. It answers with the
-// protocol that it was asked in.
+// plainWeb is a web server without TLS that speaks HTTP/1.1, and HTTP/2 to those that begin with it, after a PROXY header
+// or without. It answers with the protocol that it was asked in.
 func plainWeb(t *testing.T) netip.AddrPort {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,59 +38,70 @@ func plainWeb(t *testing.T) netip.AddrPort {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.Serve(ln) // ends with Close
+		_ = s.Serve(&proxyproto.Listener{Listener: ln, ConnPolicy: useHeader}) // ends with Close
 	}()
 	t.Cleanup(func() { s.Close(); <-done })
 	return ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// example.com and example.net end here, each with its own certificate, and a third host passes through: one address.
-func TestRealTwoTerminatedHostsBesideOneThatPassesThrough(t *testing.T) {
+// The first job, as the example has it: TLS of example.com and of example.net ends here, each with its own certificate,
+// and a third host passes through the same address.
+func TestRealExampleOfTwoCertificatesOnOneAddress(t *testing.T) {
 	t.Parallel()
 	a, ca := newAuthority(t)
-	comCert, comKey := issueFiles(t, a, "example.com")
-	netCert, netKey := issueFiles(t, a, "example.net")
-	through := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{issue(t, a, "through.example.org")}, NextProtos: []string{"http/1.1"}}, func(c *tls.Conn) {
+	through := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{issue(t, a, "vault.example.org")}}, func(c *tls.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nthrough\n")
 	})
-	web := plainWeb(t)
-	y := runLive(t, oneListener+fmt.Sprintf(`
-routes:
-  - name: both
-    hosts: [example.com, example.net]
-    pool: web
-    terminate:
-      certificates: [{cert: "%s", key: "%s"}, {cert: "%s", key: "%s"}]
-      alpn: [h2, http/1.1]
-  - {name: through, hosts: [through.example.org], pool: through}
-pools:
-  - {name: web, backends: ["%s"]}
-  - {name: through, backends: ["%s"]}
-`, comCert, comKey, netCert, netKey, web, through))
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../examples")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"example.com", "example.net"} {
+		if err := os.Chmod(filepath.Join(dir, "certs", name+".key"), 0o600); err != nil { // as a checkout does not have it
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "two-certificates-one-address.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := strings.NewReplacer(`":443"`, `"127.0.0.1:0"`, `"192.0.2.41:8080", "192.0.2.42:8080"`, `"`+plainWeb(t).String()+`"`,
+		"192.0.2.11:443", through.String(), "listeners:", "admin: {listen: \"127.0.0.1:0\"}\nlisteners:",
+	).Replace(string(text))
+	path := filepath.Join(dir, "two-certificates-one-address.yaml")
+	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	y := &live{process: spawn(t, switchyardCommand(t, "run", path))}
+	y.announced(t)
+	com, net := filepath.Join(dir, "certs", "example.com.crt"), filepath.Join(dir, "certs", "example.net.crt")
 	for _, c := range []struct {
-		name, host string
-		args       []string
-		want       string
+		name, host, ca string
+		args           []string
+		want           string
 	}{
-		{"HTTP/1.1", "example.com", []string{"--http1.1"}, "HTTP/1.1 at example.com"},
-		{"HTTP/2", "example.com", []string{"--http2"}, "HTTP/2.0 at example.com"},
-		{"another host of the same route", "example.net", []string{"--http2"}, "HTTP/2.0 at example.net"},
-		{"TLS 1.2", "example.net", []string{"--http2", "--tls-max", "1.2"}, "HTTP/2.0 at example.net"},
-		{"a body", "example.com", []string{"--http2", "--data-binary", strings.Repeat("x", 100_000)}, "100000 bytes"},
-		{"a host that passes through", "through.example.org", []string{"--http1.1"}, "through"},
+		{"HTTP/1.1", "example.com", com, []string{"--http1.1"}, "HTTP/1.1 at example.com"},
+		{"HTTP/2", "www.example.com", com, []string{"--http2"}, "HTTP/2.0 at www.example.com"},
+		{"another host of the same route", "example.net", net, []string{"--http2"}, "HTTP/2.0 at example.net"},
+		{"TLS 1.2", "example.net", net, []string{"--http2", "--tls-max", "1.2"}, "HTTP/2.0 at example.net"},
+		{"a body", "example.com", com, []string{"--http2", "--data-binary", strings.Repeat("x", 100_000)}, "100000 bytes"},
+		{"a host that passes through", "vault.example.org", ca, []string{"--http1.1"}, "through"},
 	} {
-		out, err := curl(t, y, ca, "https://"+c.host+"/", c.args...)
+		out, err := curl(t, y, c.ca, "https://"+c.host+"/", c.args...)
 		if err != nil {
 			t.Errorf("%s: %v: %s", c.name, err, out)
 		}
 		wantAll(t, out, c.want)
 	}
-	out, err := opensslGet(t, y, "example.net", ca)
-	if err != nil {
-		t.Errorf("%v: %s", err, out)
+	for host, file := range map[string]string{"example.com": com, "example.net": net} {
+		out, err := opensslGet(t, y, host, file)
+		if err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		wantAll(t, out, "Verify return code: 0 (ok)", "subject=CN = "+host)
 	}
-	wantAll(t, out, "Verify return code: 0 (ok)")
-	y.line(t, `"sni":"example.net","id":"[0-9a-f]+","route":"both","pool":"web","backend":"[^"]+","cause":"ok","policy":"[0-9a-f]{8}","tls":"1.2"`)
+	y.line(t, `"sni":"example.net","id":"[0-9a-f]+","route":"websites","pool":"websites","backend":"[^"]+","cause":"ok","policy":"[0-9a-f]{8}","tls":"1.2"`)
+	y.line(t, `"certificate":"[^"]*example.net.crt"`)
 	y.stop(t)
 }
 
@@ -271,3 +285,6 @@ pools:
 		t.Error("the dump holds a key")
 	}
 }
+
+// useHeader reads a PROXY header where there is one.
+func useHeader(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.USE, nil }

@@ -42,9 +42,9 @@ type Config struct {
 type Manager struct {
 	cfg     Config
 	storage *certmagic.FileStorage
-	issuer  string                      // key of the authority in the storage
-	stored  map[string]*tls.Certificate // what was in the storage at first
-	now     atomic.Pointer[certmagic.Cache]
+	issuer  string                                      // key of the authority in the storage
+	stored  atomic.Pointer[map[string]*tls.Certificate] // what was in the storage at the beginning, and at the last start
+	now     atomic.Pointer[certmagic.Cache]             // of the last start; nil before the first one
 
 	mu   sync.Mutex // of Start and Stop
 	stop func()     // nil: not started
@@ -62,13 +62,8 @@ func New(cfg Config) (*Manager, error) {
 		cfg:     cfg,
 		storage: &certmagic.FileStorage{Path: cfg.Storage},
 		issuer:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
-		stored:  map[string]*tls.Certificate{},
 	}
-	for _, name := range cfg.Names {
-		if cert := m.load(name); cert != nil {
-			m.stored[name] = cert
-		}
-	}
+	m.loadAll()
 	return m, nil
 }
 
@@ -89,6 +84,17 @@ func checkStorage(path string) error {
 		return fmt.Errorf("may be changed by others (mode %04o)", info.Mode().Perm())
 	}
 	return nil
+}
+
+// loadAll reads what is in the storage. certmagic does so too, a moment after it was started: too late for handshakes.
+func (m *Manager) loadAll() {
+	all := map[string]*tls.Certificate{}
+	for _, name := range m.cfg.Names {
+		if cert := m.load(name); cert != nil {
+			all[name] = cert
+		}
+	}
+	m.stored.Store(&all)
 }
 
 // load reads the certificate for a name from the storage; nil if there is none that can be used.
@@ -129,7 +135,7 @@ func (m *Manager) Equal(other any) bool {
 
 // Certificate implements [certs.ACME]: the latest that is there, even if it has expired.
 func (m *Manager) Certificate(name string) (*tls.Certificate, error) {
-	best := m.stored[name]
+	best := (*m.stored.Load())[name]
 	if cache := m.now.Load(); cache != nil {
 		for _, c := range cache.AllMatchingCertificates(name) {
 			if best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
@@ -164,6 +170,7 @@ func (m *Manager) Start(log *slog.Logger) {
 		// A staple would be asked for over plain HTTP while a certificate is loaded, from responders that are being turned off.
 		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 	})
+	m.loadAll()
 	m.now.Store(cache)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = func() {

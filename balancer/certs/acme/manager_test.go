@@ -73,6 +73,11 @@ func TestCertificatesAreOrderedByTLSALPN01AndServed(t *testing.T) {
 	if _, err := a.handshake("a.example.com"); err != nil {
 		t.Errorf("after the stop: %v", err)
 	}
+	m.Start(log.logger())
+	if _, err := m.Certificate("a.example.com"); err != nil {
+		t.Errorf("right after another start: %v", err)
+	}
+	m.Stop()
 	again, _ := manager(t, cfg)
 	if _, err := again.Certificate("b.example.com"); err != nil {
 		t.Errorf("a certificate of the storage: %v", err)

@@ -1,0 +1,278 @@
+package balancer
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
+)
+
+// recordWriter writes TLS 1.3 records of a client by hand (RFC 8446 §5), which crypto/tls would not.
+type recordWriter struct {
+	conn   net.Conn
+	secret []byte
+	aead   cipher.AEAD
+	iv     []byte
+	seq    uint64
+}
+
+// expandLabel is HKDF-Expand-Label of RFC 8446 §7.1 with an empty context.
+func expandLabel(t testing.TB, secret []byte, label string, n int) []byte {
+	t.Helper()
+	info := binary.BigEndian.AppendUint16(nil, uint16(n))
+	info = append(info, vec8([]byte("tls13 "+label))...)
+	out, err := hkdf.Expand(sha256.New, secret, string(append(info, 0)), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// use makes the keys of a traffic secret (RFC 8446 §7.3).
+func (w *recordWriter) use(t testing.TB, secret []byte) {
+	t.Helper()
+	block, err := aes.NewCipher(expandLabel(t, secret, "key", 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.aead, err = cipher.NewGCM(block); err != nil {
+		t.Fatal(err)
+	}
+	w.secret, w.iv, w.seq = secret, expandLabel(t, secret, "iv", 12), 0
+}
+
+// keyUpdate sends a KeyUpdate (RFC 8446 §4.6.3) and changes the key.
+func (w *recordWriter) keyUpdate(t testing.TB, requested byte) error {
+	t.Helper()
+	inner := []byte{24, 0, 0, 1, requested, 22}
+	head := []byte{23, 3, 3, 0, byte(len(inner) + w.aead.Overhead())}
+	nonce := bytes.Clone(w.iv)
+	for i := range 8 {
+		nonce[4+i] ^= byte(w.seq >> (56 - 8*i))
+	}
+	_, err := w.conn.Write(w.aead.Seal(head, nonce, inner, head))
+	w.use(t, expandLabel(t, w.secret, "traffic upd", sha256.Size))
+	return err
+}
+
+// GO-2026-4870: a client that sends KeyUpdates and nothing else is cut off, whether it asks for some in return or not.
+func TestAFloodOfKeyUpdatesIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, requested := range []byte{0, 1} {
+		r := carrying(t, sink)
+		var keys bytes.Buffer
+		raw := dial(t, r.addr)
+		c := tls.Client(raw, &tls.Config{ServerName: carried, InsecureSkipVerify: true, KeyLogWriter: &keys})
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if s := c.ConnectionState().CipherSuite; s != tls.TLS_AES_128_GCM_SHA256 {
+			t.Skipf("this machine prefers %s, and the records here are of AES-128-GCM", tls.CipherSuiteName(s))
+		}
+		w := &recordWriter{conn: raw}
+		for line := range strings.Lines(keys.String()) {
+			if f := strings.Fields(line); f[0] == "CLIENT_TRAFFIC_SECRET_0" {
+				secret, err := hex.DecodeString(f[2])
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.use(t, secret)
+			}
+		}
+		go io.Copy(io.Discard, raw)
+		const most = 50_000 // what is still read of a client that is cut off is bounded too
+		sent := 0
+		for sent < most && w.keyUpdate(t, requested) == nil {
+			sent++
+		}
+		r.closed(t, CauseBrokenTLS, 1)
+		if sent == most {
+			t.Errorf("%d of them were taken", sent)
+		}
+		r.quiet(t)
+	}
+}
+
+// floodEnv tells the flooding process whom to flood.
+const floodEnv = "SWITCHYARD_TEST_FLOOD"
+
+const flooded = "flooded.example.com"
+
+// TestFloodProcess is not a test: it is the process that makes handshakes, so many a second as its environment says,
+// until it is told to end. It then says how many it has made.
+func TestFloodProcess(t *testing.T) {
+	var addr string
+	var perSecond int
+	if _, err := fmt.Sscan(os.Getenv(floodEnv), &addr, &perSecond); err != nil {
+		t.Skip("runs in the processes that other tests start")
+	}
+	var done atomic.Int64
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		io.Copy(io.Discard, os.Stdin)
+	}()
+	gate := make(chan struct{}, 512)
+	for began, n := time.Now(), 0; ; n++ {
+		time.Sleep(time.Until(began.Add(time.Duration(n) * time.Second / time.Duration(perSecond))))
+		select {
+		case <-over:
+			fmt.Println(done.Load())
+			os.Exit(0)
+		case gate <- struct{}{}:
+			go func() {
+				defer func() { <-gate }()
+				c, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", addr, &tls.Config{ServerName: flooded, InsecureSkipVerify: true})
+				if err == nil {
+					done.Add(1)
+					c.Close()
+				}
+			}()
+		}
+	}
+}
+
+// flood starts a flood of handshakes. What it returns ends it, and says how many were made.
+func flood(t testing.TB, addr string, perSecond int) (end func() int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFloodProcess$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", floodEnv, addr, perSecond))
+	in, _ := cmd.StdinPipe()
+	var out lockedBuffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() (n int) {
+		in.Close()
+		cmd.Wait()
+		fmt.Sscan(out.String(), &n)
+		return n
+	}
+}
+
+// R29: while a terminated host is flooded with handshakes, hosts that pass through are served: none fails. How much longer
+// they take is logged, and held to twice the time with SWITCHYARD_PROMISES=1. Balancer, flood and clients are processes
+// of their own.
+func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
+	c := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded, Turns: envInt("SWITCHYARD_TURNS")}, false)
+	hello := helloBytes(t, "a.example.com")
+	n, rate := sized(300, 10_000), sized(300, 500)
+	failed := 0
+	measure := func() (took []time.Duration) {
+		for began, i := time.Now(), 0; i < n; i++ {
+			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+			at := time.Now()
+			if _, err := exchange(t, c.Addr, hello); err != nil {
+				failed++
+			}
+			took = append(took, time.Since(at))
+		}
+		return took
+	}
+	idle := p99(measure())
+	began, cpu := time.Now(), c.report(t).CPU
+	end := flood(t, c.Addr, sized(200, 1000))
+	busy := p99(measure())
+	made, took := end(), time.Since(began)
+	r := c.report(t)
+	ratio := float64(busy) / float64(idle)
+	t.Logf("p99 %v idle, %v under %.0f handshakes/s (%d): %.1f times; %v of CPU each, the rest included", idle, busy,
+		float64(made)/took.Seconds(), made, ratio, (r.CPU-cpu)/time.Duration(max(made, 1)))
+	if failed > 0 {
+		t.Errorf("%d of %d failed", failed, 2*n)
+	}
+	if made == 0 {
+		t.Error("no handshake was made")
+	}
+	if full() && ratio > 2 {
+		t.Errorf("p99 is %.1f times that of an idle server", ratio)
+	}
+}
+
+func envInt(name string) (n int) {
+	fmt.Sscan(os.Getenv(name), &n)
+	return n
+}
+
+// briefAnswer is a backend that answers a hello and ends.
+func briefAnswer(t testing.TB) string {
+	return listenTCP(t, func(c *net.TCPConn) {
+		c.Read(make([]byte, 4096))
+		c.Write(serverHelloLike)
+	})
+}
+
+// R28: certificates are swapped on disk while handshakes go on: none fails, and none meets a mixed pair.
+func TestCertificatesAreSwappedUnderHandshakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := newAuthority(t, "authority")
+	cert, key := filepath.Join(dir, "www.crt"), filepath.Join(dir, "www.key")
+	swap := func() {
+		t.Helper()
+		c := a.issue(t, carried)
+		for path, data := range map[string][]byte{cert: certPEM(c), key: keyPEM(t, c)} {
+			next := path + ".new"
+			if err := os.WriteFile(next, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(next, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	swap()
+	set, err := certs.Open(&certs.Config{Pairs: []certs.PairFile{{Cert: cert, Key: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := serve(t, terminatedHost(carried, policyOf(t, terminate.Config{Certificates: set}), testPool("pool", echo(t))))
+	end := time.Now().Add(sized(4*time.Second, time.Minute))
+	var wg sync.WaitGroup
+	serials := sync.Map{}
+	var n atomic.Int64
+	for range 2 {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				cs, err := talk(r.addr, &tls.Config{ServerName: carried, RootCAs: a.pool()}) // verifies the signature with the certificate's key
+				if err != nil {
+					t.Errorf("handshake %d: %v", n.Load(), err)
+					return
+				}
+				serials.Store(cs.PeerCertificates[0].SerialNumber.String(), true)
+				n.Add(1)
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	for time.Now().Before(end) {
+		swap()
+		time.Sleep(10 * time.Millisecond)
+	}
+	wg.Wait()
+	seen := 0
+	serials.Range(func(any, any) bool { seen++; return true })
+	if seen < 2 {
+		t.Errorf("%d certificates were seen", seen)
+	}
+	t.Logf("%d handshakes met %d certificates of about %d", n.Load(), seen, a.next)
+}

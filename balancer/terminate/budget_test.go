@@ -1,0 +1,119 @@
+package terminate
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// One turn at a time, and never more; those that go on come before those that begin.
+func TestTurnsAreBoundedAndThoseThatGoOnComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{turns: 1, queue: 8, patience: time.Second}
+		first, err := b.begin(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits := first // half through, it waits for its client
+		waits.yield()
+		second, _ := b.begin(nil)
+		var order []string
+		var mu sync.Mutex
+		note := func(what string) { mu.Lock(); order = append(order, what); mu.Unlock() }
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			third, err := b.begin(nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			note("new")
+			third.yield()
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			waits.take()
+			note("goes on")
+			waits.yield()
+		})
+		synctest.Wait()
+		if s := b.Stats(); s != (BudgetStats{Turns: 1, Running: 1, Waiting: 2}) {
+			t.Errorf("doing %+v", s)
+		}
+		second.yield()
+		wg.Wait()
+		if order[0] != "goes on" || order[1] != "new" {
+			t.Errorf("the order was %v", order)
+		}
+		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
+			t.Errorf("at the end %+v", s)
+		}
+	})
+}
+
+func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{turns: 1, queue: 2, patience: time.Second}
+		held, _ := b.begin(nil)
+		stop := make(chan struct{})
+		var late, stopped error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, late = b.begin(nil) })
+		wg.Go(func() { _, stopped = b.begin(stop) })
+		synctest.Wait()
+		if _, err := b.begin(nil); !errors.Is(err, errBusy) {
+			t.Errorf("a third in a queue of two: %v", err)
+		}
+		close(stop)
+		began := time.Now()
+		wg.Wait()
+		if waited := time.Since(began); waited != time.Second || !errors.Is(late, errBusy) || !errors.Is(stopped, errBusy) {
+			t.Errorf("%v and %v after %v", late, stopped, waited)
+		}
+		held.yield()
+		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
+			t.Errorf("at the end %+v", s)
+		}
+	})
+}
+
+// Whatever the order in which turns are taken, given up and given up on, none is lost and none is had twice.
+func TestNoTurnIsLost(t *testing.T) {
+	b := &Budget{turns: 2, queue: 64, patience: time.Millisecond}
+	var running, most atomic.Int64
+	compute := func() {
+		n := running.Add(1)
+		for {
+			m := most.Load()
+			if n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+		running.Add(-1)
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 200 {
+				turn, err := b.begin(nil)
+				if err != nil {
+					continue
+				}
+				compute()
+				turn.yield()
+				turn.yield()
+				turn.take()
+				turn.take()
+				compute()
+				turn.yield()
+			}
+		})
+	}
+	wg.Wait()
+	if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || most.Load() > 2 {
+		t.Errorf("%+v, at most %d at one time", s, most.Load())
+	}
+}
