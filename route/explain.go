@@ -183,15 +183,16 @@ func (e *Explanation) shares() []share {
 // MarshalJSON writes the explanation with stable keys; docs/routing.md describes them.
 func (e Explanation) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Name    Name    `json:"name"`
-		Verdict Verdict `json:"verdict"`
-		Route   *string `json:"route"`
-		Action  string  `json:"action"`
-		Pool    *string `json:"pool"`
-		Reject  *Reject `json:"reject"`
-		Targets []share `json:"targets"`
-		Steps   []Step  `json:"steps"`
-	}{Name: e.Name, Verdict: e.Decision.Verdict, Action: e.kind(), Targets: e.shares(), Steps: e.Steps}
+		Name    Name     `json:"name"`
+		Verdict Verdict  `json:"verdict"`
+		Route   *string  `json:"route"`
+		Action  string   `json:"action"`
+		Pool    *string  `json:"pool"`
+		Reject  *Reject  `json:"reject"`
+		Targets []share  `json:"targets"`
+		Steps   []Step   `json:"steps"`
+		TLS     []string `json:"tls,omitempty"`
+	}{Name: e.Name, Verdict: e.Decision.Verdict, Action: e.kind(), Targets: e.shares(), Steps: e.Steps, TLS: e.tls()}
 	if e.Decision.Route != nil {
 		out.Route = &e.Decision.Route.Name
 	}
@@ -231,7 +232,27 @@ func (e Explanation) WriteText(w io.Writer) error {
 		}
 		fmt.Fprintf(tab, "  %d. %s\t%s\t%s\t%s\n", i+1, host, what, mark, step.Reason)
 	}
-	return tab.Flush()
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	for _, line := range e.tls() {
+		if _, err := fmt.Fprintf(w, "  TLS: %s\n", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tls says how TLS is spoken with the client, where it ends here and what the route carries can tell.
+func (e *Explanation) tls() []string {
+	if e.Decision.Route == nil {
+		return nil
+	}
+	d, ok := e.Decision.Route.Terminate.(interface{ Describe(Name) []string })
+	if !ok {
+		return nil
+	}
+	return d.Describe(e.Name)
 }
 
 // summary is what happens, in a few words.

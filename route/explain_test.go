@@ -9,10 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// told is a value of Terminate that can tell of itself.
+type told struct{}
+
+func (told) Describe(name Name) []string {
+	return []string{"policy 1", "a certificate for " + name.String()}
+}
+
 func explainSet() *Set {
 	s := contractRoutes()
 	s.Routes = append(s.Routes,
-		Route{Name: "secure", Hosts: []string{"secure.example.com"}, Action: toPool("web"), Terminate: "tls"},
+		Route{Name: "secure", Hosts: []string{"secure.example.com"}, Action: toPool("web"), Terminate: told{}},
 		Route{Name: "secure-split", Hosts: []string{"split.example.com"}, Terminate: "tls", Action: Action{Targets: []Target{{"web", 1}, {"api", 2}}}},
 		Route{Name: "picky", Hosts: []string{"*.picky.org"}, ALPN: []string{"h2"}, Clients: parsePrefixes([]string{"10.0.0.0/8", "fd00::/8"}), Listeners: []string{"public", "inside"}, Action: toPool("api")},
 	)
@@ -69,6 +76,8 @@ blocked.example.com: route blocked, reject reset
 		{"terminate", "secure.example.com", Query{}, `
 secure.example.com: route secure, terminate TLS, then pool web
   1. secure.example.com  route secure  yes  the host matches; no conditions
+  TLS: policy 1
+  TLS: a certificate for secure.example.com
 `},
 		{"terminate and split", "split.example.com", Query{}, `
 split.example.com: route secure-split, terminate TLS, then split web 33.33 %, api 66.67 %
@@ -106,7 +115,7 @@ func TestExplainJSON(t *testing.T) {
 			`{"host":"api.example.com","route":"api","won":true,"reason":"the host matches; no conditions"}]}`},
 		{"secure.example.com", `{"name":"secure.example.com","verdict":"route","route":"secure","action":"terminate","pool":"web","reject":null,` +
 			`"targets":[{"pool":"web","weight":1,"percent":100}],"steps":[` +
-			`{"host":"secure.example.com","route":"secure","won":true,"reason":"the host matches; no conditions"}]}`},
+			`{"host":"secure.example.com","route":"secure","won":true,"reason":"the host matches; no conditions"}],"tls":["policy 1","a certificate for secure.example.com"]}`},
 		{"blocked.example.com", `{"name":"blocked.example.com","verdict":"route","route":"blocked","action":"reject","pool":null,"reject":"reset",` +
 			`"targets":[],"steps":[{"host":"blocked.example.com","route":"blocked","won":true,"reason":"the host matches; no conditions"}]}`},
 		{"", `{"name":"","verdict":"no_sni","route":null,"action":"pool","pool":"legacy","reject":null,` +

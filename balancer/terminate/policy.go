@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -195,6 +196,29 @@ func (p *Policy) Summary() string {
 		parts = append(parts, "client certificate optional")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Describe says how TLS is spoken with a client that asks for name: the policy, and each certificate that there is for it.
+func (p *Policy) Describe(name route.Name) []string {
+	lines := []string{"policy " + p.ID() + ": " + p.Summary()}
+	source, ok := p.cfg.Certificates.(interface {
+		Choices(string) ([]*certs.Choice, error)
+	})
+	if !ok {
+		return lines
+	}
+	choices, err := source.Choices(name.String())
+	for _, c := range choices {
+		is := "for " + strings.Join(c.Names, ", ")
+		if c.Default {
+			is = "the default, " + is
+		}
+		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	if err != nil {
+		lines = append(lines, "no certificate: "+err.Error())
+	}
+	return lines
 }
 
 func versionRange(low, high uint16) string {

@@ -38,8 +38,10 @@ type Terminator struct {
 	counts  counts
 }
 
-// DefaultTurns is Options.Turns where it is zero.
-func DefaultTurns() int { return runtime.GOMAXPROCS(0) }
+// DefaultTurns is Options.Turns where it is zero: as many as there are cores, less one that is left to the loops. The
+// netpoller, which wakes the loops, is looked at by cores that have nothing else to do; where all of them compute, it is left
+// to a background thread that looks every 10 ms (runtime/proc.go, findRunnable and sysmon).
+func DefaultTurns() int { return max(runtime.GOMAXPROCS(0)-1, 1) }
 
 // New makes a Terminator. It needs no closing, but Wait.
 func New(opt Options) *Terminator {
