@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
 // calmSize is how large a file has to be for its load to be felt: a megabyte takes some 50 ms of one core.
@@ -13,7 +15,7 @@ const calmSize = 1 << 20
 //
 // Loading 100 000 routes keeps one core busy for half a second and allocates three times what stays. A second processor
 // for the scheduler's books (not a second core) lets event loops run when the kernel thinks fit, rather than when the
-// load has used up its 10 ms. And a collection in the middle of it would find nearly everything alive, while making
+// load has used up its 10 ms; and the thread of the load gives way to all that wake up, see [sys.GiveWay]. A collection in the middle of it would find nearly everything alive, while making
 // whoever allocates, event loops too, work for it: there is one at the end instead, which asks nobody. A memory limit
 // (GOMEMLIMIT) is obeyed meanwhile. The memory that a load takes at its height is about the same.
 type calm struct {
@@ -26,6 +28,8 @@ func (c *calm) begin(jobs *sync.WaitGroup) (end func()) {
 	if c.over != nil {
 		<-c.over
 	}
+	runtime.LockOSThread()
+	giveWay := sys.GiveWay()
 	percent := debug.SetGCPercent(-1)
 	procs := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(procs + 1)
@@ -33,6 +37,8 @@ func (c *calm) begin(jobs *sync.WaitGroup) (end func()) {
 	c.over = over
 	return func() {
 		runtime.GOMAXPROCS(procs)
+		giveWay()
+		runtime.UnlockOSThread()
 		jobs.Go(func() {
 			defer close(over)
 			runtime.GC()

@@ -75,3 +75,6 @@ func SetReusePort(fd int)                                       {}
 func SetOnlyV6(fd int, only bool) syscall.Errno                 { return syscall.ENOSYS }
 func BindSource(fd int, addr netip.Addr, v6 bool) syscall.Errno { return syscall.ENOSYS }
 func LastAck(fd int) (ms uint32, ok bool)                       { return 0, false }
+
+// GiveWay does nothing here.
+func GiveWay() (restore func()) { return func() {} }

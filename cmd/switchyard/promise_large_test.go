@@ -99,7 +99,8 @@ func TestReloadOfALargeTable(t *testing.T) {
 		n, took[len(took)/2], slowest, len(took), edits[len(edits)/2], slowestEdit)
 	t.Logf("99 %% of connections at 200 a second within %v without reloads, %v with one every %v, %v with one after the other; resident memory %.0f MB, then %.0f MB",
 		idle, paced, window, busy, before.rss/1e6, after.rss/1e6)
-	if promised() && (slowest > time.Second || slowestEdit > 50*time.Millisecond || paced > 2*idle) {
+	const slice = 3 * time.Millisecond // below it is what the kernel gives to others that compute on the same cores
+	if promised() && (slowest > time.Second || slowestEdit > 50*time.Millisecond || paced > max(2*idle, slice)) {
 		t.Errorf("a reload took %v, a change by the API %v; 99 %% of connections within %v, %v without reloads", slowest, slowestEdit, paced, idle)
 	}
 }
