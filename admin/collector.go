@@ -2,6 +2,7 @@ package admin
 
 import (
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +61,7 @@ func (s *scrape) process(st *balancer.Stats, ready bool) {
 	s.add(metricOverlaps, float64(st.Overlaps.Total))
 	s.add(metricLimit, float64(st.Limit))
 	s.add(metricReady, zeroOrOne(ready))
+	s.terminated(st)
 	s.add(metricLogDropped, float64(st.LogDropped))
 	s.add(metricPanics, float64(st.Panics))
 	s.add(metricStart, epochSeconds(st.Started))
@@ -84,6 +86,26 @@ const rolledBack = "rolled_back"
 var reloadResults = [...]string{"applied", "unchanged", "refused", rolledBack}
 
 func epochSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// terminated sends what is counted of connections whose TLS ends here.
+func (s *scrape) terminated(st *balancer.Stats) {
+	t := &st.Terminate
+	s.add(metricTerminated, float64(t.Connections))
+	for _, h := range t.Done {
+		s.add(metricTermination, float64(h.Count), h.Version, h.Group, strconv.FormatBool(h.Resumed))
+	}
+	s.add(metricTerminationFailed, float64(t.Failed))
+	s.add(metricTerminationWaiting, float64(t.Budget.Waiting))
+	first := map[string]time.Time{} // a file may be that of several routes
+	for _, e := range st.Certificates {
+		if at, ok := first[e.File]; !ok || e.NotAfter.Before(at) {
+			first[e.File] = e.NotAfter
+		}
+	}
+	for file, at := range first {
+		s.add(metricCertificate, float64(at.Unix()), file)
+	}
+}
 
 // listener also sends the causes that have not occurred yet: rate() sees the first occurrence only in a series that was
 // there before it.

@@ -147,6 +147,22 @@ switchyard_client_hello_duration_seconds_count{listener="public"} 963
 # HELP switchyard_config_guard_rollbacks_total Guarded changes that were taken back because more connections failed after them
 # TYPE switchyard_config_guard_rollbacks_total counter
 switchyard_config_guard_rollbacks_total 1
+# HELP switchyard_certificate_expiry_timestamp_seconds When the certificate in a file expires, in seconds since the epoch; of a directory, the first of those in use
+# TYPE switchyard_certificate_expiry_timestamp_seconds gauge
+switchyard_certificate_expiry_timestamp_seconds{file="/etc/switchyard/a.crt"} 1.798761600e+09
+# HELP switchyard_terminated_connections_active Connections whose TLS ends here that are open now
+# TYPE switchyard_terminated_connections_active gauge
+switchyard_terminated_connections_active 12
+# HELP switchyard_terminated_handshakes_failed_total Handshakes with clients whose TLS ends here that came to nothing
+# TYPE switchyard_terminated_handshakes_failed_total counter
+switchyard_terminated_handshakes_failed_total 5
+# HELP switchyard_terminated_handshakes_total Handshakes completed with clients whose TLS ends here, by version, key exchange group, and whether a session was resumed
+# TYPE switchyard_terminated_handshakes_total counter
+switchyard_terminated_handshakes_total{group="X25519MLKEM768",resumed="false",version="1.3"} 300
+switchyard_terminated_handshakes_total{group="none",resumed="true",version="1.2"} 7
+# HELP switchyard_terminated_handshakes_waiting Handshakes that wait for their turn to be computed
+# TYPE switchyard_terminated_handshakes_waiting gauge
+switchyard_terminated_handshakes_waiting 2
 # HELP switchyard_config_last_reload_success_timestamp_seconds When the configuration in force came into force, in seconds since the epoch
 # TYPE switchyard_config_last_reload_success_timestamp_seconds gauge
 switchyard_config_last_reload_success_timestamp_seconds 1.7936082e+09
@@ -250,7 +266,8 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
-	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16
+	const terminated = 3 + 3 // two kinds of handshakes and a certificate occurred
+	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
 	}

@@ -14,7 +14,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/control"
 )
 
@@ -62,7 +64,15 @@ func busy() *fakeSource {
 		Overlaps: balancer.Overlaps{Total: 1, First: []balancer.Overlap{{
 			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
 		}}},
-		Attempts:    balancer.AttemptStats{Started: 970, ConnectFailed: 4, AnswerFailed: 3},
+		Attempts: balancer.AttemptStats{Started: 970, ConnectFailed: 4, AnswerFailed: 3},
+		Terminate: terminate.Stats{
+			Done:   []terminate.Handshakes{{Version: "1.3", Group: "X25519MLKEM768", Count: 300}, {Version: "1.2", Group: "none", Resumed: true, Count: 7}},
+			Failed: 5, Connections: 12, Budget: terminate.BudgetStats{Turns: 1, Running: 1, Waiting: 2},
+		},
+		Certificates: []certs.Expiry{
+			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)},
+			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
+		},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
 	}}

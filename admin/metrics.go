@@ -50,6 +50,11 @@ const (
 	metricBackendEjections
 	metricBackendCertificate
 	metricOverlaps
+	metricTerminated
+	metricTermination
+	metricTerminationFailed
+	metricTerminationWaiting
+	metricCertificate
 	metricLimit
 	metricReady
 	metricLogDropped
@@ -139,6 +144,21 @@ var metricTable = [numMetrics]metric{
 	metricOverlaps: {"certificate_overlaps", gauge, nil,
 		"Hosts for which the certificate of another pool on the same listener is good, too, as far as checks by TLS have seen certificates",
 		"Browsers with HTTP/2 may send requests for such a host to the other pool, past the routes; `switchyard status` lists them. Give each pool its own certificate, or both names one pool."},
+	metricTerminated: {"terminated_connections_active", gauge, nil,
+		"Connections whose TLS ends here that are open now",
+		"Each takes some tens of KiB, where one that passes through takes half of one."},
+	metricTermination: {"terminated_handshakes_total", counter, []string{"version", "group", "resumed"},
+		"Handshakes completed with clients whose TLS ends here, by version, key exchange group, and whether a session was resumed",
+		"Shows what clients can do before min_version or curves are tightened; few resumed ones cost CPU time."},
+	metricTerminationFailed: {"terminated_handshakes_failed_total", counter, nil,
+		"Handshakes with clients whose TLS ends here that came to nothing",
+		"connections_closed_total says why, by cause. A step up after a change of certificates means that clients do not trust them."},
+	metricTerminationWaiting: {"terminated_handshakes_waiting", gauge, nil,
+		"Handshakes that wait for their turn to be computed",
+		"Steadily above 0: the machine is too small for the handshakes, or is flooded."},
+	metricCertificate: {"certificate_expiry_timestamp_seconds", gauge, []string{"file"},
+		"When the certificate in a file expires, in seconds since the epoch; of a directory, the first of those in use",
+		"Alert two weeks before: somebody, or ACME, has not renewed it."},
 	metricLimit: {"connection_limit", gauge, nil,
 		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
 		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},

@@ -171,11 +171,13 @@ func flood(t testing.TB, addr string, perSecond int) (end func() int) {
 
 // R29: while a terminated host is flooded with handshakes, hosts that pass through are served: none fails. How much longer
 // they take is logged, and held to twice the time with SWITCHYARD_PROMISES=1. Balancer, flood and clients are processes
-// of their own.
+// of their own; on two cores the flood takes time from everybody, so that what is compared with is the same flood upon
+// another balancer.
 func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 	c := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded, Turns: envInt("SWITCHYARD_TURNS")}, false)
+	other := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded}, false)
 	hello := helloBytes(t, "a.example.com")
-	n, rate := sized(300, 10_000), sized(300, 500)
+	n, rate := sized(300, 8000), sized(300, 500)
 	failed := 0
 	measure := func() (took []time.Duration) {
 		for began, i := time.Now(), 0; i < n; i++ {
@@ -189,22 +191,26 @@ func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 		return took
 	}
 	idle := p99(measure())
+	perSecond := sized(200, 1000)
+	end := flood(t, other.Addr, perSecond)
+	elsewhere := p99(measure())
+	end()
 	began, cpu := time.Now(), c.report(t).CPU
-	end := flood(t, c.Addr, sized(200, 1000))
+	end = flood(t, c.Addr, perSecond)
 	busy := p99(measure())
 	made, took := end(), time.Since(began)
 	r := c.report(t)
-	ratio := float64(busy) / float64(idle)
-	t.Logf("p99 %v idle, %v under %.0f handshakes/s (%d): %.1f times; %v of CPU each, the rest included", idle, busy,
-		float64(made)/took.Seconds(), made, ratio, (r.CPU-cpu)/time.Duration(max(made, 1)))
+	ratio := float64(busy) / float64(elsewhere)
+	t.Logf("p99 %v idle, %v under a flood of another, %v under %.0f handshakes/s (%d): %.1f times; %v of CPU each, the rest included",
+		idle, elsewhere, busy, float64(made)/took.Seconds(), made, ratio, (r.CPU-cpu)/time.Duration(max(made, 1)))
 	if failed > 0 {
-		t.Errorf("%d of %d failed", failed, 2*n)
+		t.Errorf("%d of %d failed", failed, 3*n)
 	}
 	if made == 0 {
 		t.Error("no handshake was made")
 	}
 	if full() && ratio > 2 {
-		t.Errorf("p99 is %.1f times that of an idle server", ratio)
+		t.Errorf("p99 is %.1f times that under the flood of another", ratio)
 	}
 }
 

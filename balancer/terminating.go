@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -91,6 +92,8 @@ var failureCauses = [terminate.NumFailures]Cause{
 	terminate.ClientAlert:       CauseClientAlert,
 	terminate.HandshakeFail:     CauseHandshakeFail,
 	terminate.PoolLimit:         CausePoolLimit,
+	terminate.QueueFull:         CauseQueueFull,
+	terminate.QueueTimeout:      CauseQueueTimeout,
 	terminate.NoBackend:         CauseNoBackend,
 	terminate.ConnectFail:       CauseConnectFail,
 	terminate.ConnectTimeout:    CauseConnectTimeout,
@@ -174,8 +177,53 @@ type terminated struct {
 // Config implements [terminate.Backends].
 func (t *terminated) Config() *pool.Config { return t.pool.Config() }
 
-// Pick implements [terminate.Backends].
-func (t *terminated) Pick(tried []*pool.Backend) (*pool.Backend, pool.Refusal) {
+// Pick implements [terminate.Backends]. Where the pool is full it waits as the pool's queue does; it does not wait in the
+// queue itself, which is the loops', but looks again and again.
+func (t *terminated) Pick(tried []*pool.Backend, stop <-chan struct{}) (*pool.Backend, terminate.Failure) {
+	b, refused := t.pick(tried)
+	cfg, q := t.pool.Config(), t.pool.queue
+	switch {
+	case b != nil:
+		return b, terminate.None
+	case refused == pool.NoBackend:
+		return nil, terminate.NoBackend
+	case cfg.QueueTimeout == 0 || len(tried) > 0:
+		return nil, terminate.PoolLimit
+	}
+	defer q.waiting.Add(-1)
+	if q.waiting.Add(1) > int64(cfg.QueueSize) {
+		return nil, terminate.QueueFull
+	}
+	return t.waitForSlot(cfg.QueueTimeout, stop)
+}
+
+// lookForSlot is how often somebody who waits outside of the loops looks for a slot.
+const lookForSlot = 20 * time.Millisecond
+
+func (t *terminated) waitForSlot(longest time.Duration, stop <-chan struct{}) (*pool.Backend, terminate.Failure) {
+	began := time.Now()
+	look := time.NewTicker(lookForSlot)
+	defer look.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil, terminate.Stopped
+		case <-look.C:
+		}
+		waited := time.Since(began)
+		if b, refused := t.pick(nil); b != nil {
+			t.pool.queue.waited.observe(int64(waited))
+			return b, terminate.None
+		} else if refused == pool.NoBackend {
+			return nil, terminate.NoBackend
+		}
+		if waited >= longest {
+			return nil, terminate.QueueTimeout
+		}
+	}
+}
+
+func (t *terminated) pick(tried []*pool.Backend) (*pool.Backend, pool.Refusal) {
 	b, refused := t.pool.Pick(&pool.Request{Client: t.client, SNI: t.sni, Tried: tried, Draw: rand.Uint64(), Now: pool.Clock()})
 	if b != nil {
 		t.w.attempts.started.Add(1)
@@ -183,35 +231,49 @@ func (t *terminated) Pick(tried []*pool.Backend) (*pool.Backend, pool.Refusal) {
 	return b, refused
 }
 
+// Release implements [terminate.Backends].
+func (t *terminated) Release(b *pool.Backend) {
+	b.Release()
+	if q := t.pool.queue; q.waiting.Load() > 0 {
+		t.w.call(q)
+	}
+}
+
 // Connected implements [terminate.Backends].
 func (t *terminated) Connected(_ *pool.Backend, took int64) { t.pool.dial.observe(took) }
 
-// Failed implements [terminate.Backends].
-func (t *terminated) Failed(b *pool.Backend, why terminate.Failure) {
+// Failed implements [terminate.Backends]. What is sent to a backend here is ours, and not a stranger's: whatever it refuses
+// counts against it at once.
+func (t *terminated) Failed(b *pool.Backend, why terminate.Failure, e syscall.Errno, late bool) {
 	cause := failureCauses[why]
 	if cause != CauseFDLimit {
 		b.Failures.Add(1)
 	}
 	t.w.attempts.failed(cause)
-	switch cause {
-	case CauseConnectFail:
-		t.observe(b, pool.OutcomeConnectFailed)
-	case CauseConnectTimeout:
-		t.observe(b, pool.OutcomeConnectTimeout)
+	switch {
+	case cause == CauseConnectFail && !isOurs(e):
+		t.observe(b, pool.OutcomeConnectFailed, e)
+	case cause == CauseConnectTimeout && !late:
+		t.observe(b, pool.OutcomeConnectTimeout, 0)
+	case cause == CauseAnswerFail:
+		t.observe(b, pool.OutcomeHungUp, e)
+	case cause == CauseBackendTLS:
+		t.observe(b, pool.OutcomeTLSFailed, 0)
+	case cause == CauseAnswerTimeout && !late:
+		t.observe(b, pool.OutcomeAnswerTimeout, 0)
 	}
 }
 
-// observe tells the pool what the connection has shown of b. Whether a backend serves what it accepts is not seen here:
-// there is no hello of the client's that it would have to answer.
-func (t *terminated) observe(b *pool.Backend, o pool.Outcome) {
-	if t.pool.Observe(b, o, 0, pool.Clock()) {
+// observe tells the pool what the connection has shown of b.
+func (t *terminated) observe(b *pool.Backend, o pool.Outcome, e syscall.Errno) {
+	if t.pool.Observe(b, o, e, pool.Clock()) {
 		t.w.server.keeper.wakeUp()
 	}
 }
 
 // Relaying implements [terminate.Backends].
 func (t *terminated) Relaying(b *pool.Backend) {
-	t.observe(b, pool.OutcomeServed)
+	t.observe(b, pool.OutcomeServed, 0) // whether it serves what it has accepted is not seen here
 	if !b.Leaving() {
 		return // whoever makes it leave later finds this session
 	}

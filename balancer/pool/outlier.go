@@ -17,6 +17,7 @@ const (
 	OutcomeAlerted                       // an alert in place of the ServerHello
 	OutcomeAnswerTimeout                 // no byte within answer_timeout
 	OutcomeClosedEarly                   // closed or reset right after its first flight
+	OutcomeTLSFailed                     // our own handshake with it failed, or its certificate is not trusted
 )
 
 var outcomeWords = [...]string{
@@ -27,6 +28,7 @@ var outcomeWords = [...]string{
 	OutcomeAlerted:        "alert instead of a ServerHello",
 	OutcomeAnswerTimeout:  "no answer to the hello in time",
 	OutcomeClosedEarly:    "hung up right after its first flight",
+	OutcomeTLSFailed:      "TLS handshake failed",
 }
 
 // String is what the log and the API say of o.

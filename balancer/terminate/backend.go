@@ -22,58 +22,60 @@ func (c *Conn) reach() (*pool.Backend, Failure, string) {
 		giveUp = time.Now().Add(cfg.SetupTimeout)
 	}
 	var tried []*pool.Backend
-	failure, text := None, ""
+	failed, why := None, error(nil)
 	for {
-		b, refused := c.job.Backends.Pick(tried)
+		b, refused := c.job.Backends.Pick(tried, c.stop)
+		if b == nil && failed == None {
+			return nil, refused, ""
+		}
 		if b == nil {
-			if failure == None {
-				failure = refusedBy(refused)
-			}
-			return nil, failure, text
+			return nil, failed, textOf(failed, why)
 		}
 		c.member.Store(b)
 		c.attempts.Add(1)
-		if failure, text = c.try(b, cfg, giveUp); failure == None {
+		if failed, why = c.try(b, cfg, giveUp); failed == None {
 			return b, None, ""
 		}
 		c.dropBackend()
-		b.Release()
+		c.job.Backends.Release(b)
 		if c.isOver() {
 			return nil, Stopped, ""
 		}
 		tried = append(tried, b)
-		c.job.Backends.Failed(b, failure)
-		if len(tried) >= cfg.Attempts || failure == FDLimit || !giveUp.IsZero() && time.Now().After(giveUp) {
-			return nil, failure, text
+		late := !giveUp.IsZero() && time.Now().After(giveUp)
+		c.job.Backends.Failed(b, failed, errnoOf(why), late)
+		if len(tried) >= cfg.Attempts || failed == FDLimit || late {
+			return nil, failed, textOf(failed, why)
 		}
 	}
 }
 
-func refusedBy(r pool.Refusal) Failure {
-	if r == pool.NoBackend {
-		return NoBackend
+// textOf is what the log line says of a failed attempt.
+func textOf(f Failure, why error) string {
+	if f == BackendRefused {
+		return "backend: " + plain(why.Error())
 	}
-	return PoolLimit
+	return errnoText(why)
 }
 
 // try makes one attempt: it connects, says who the client is, and speaks TLS if the pool wants that.
-func (c *Conn) try(b *pool.Backend, cfg *pool.Config, giveUp time.Time) (Failure, string) {
+func (c *Conn) try(b *pool.Backend, cfg *pool.Config, giveUp time.Time) (Failure, error) {
 	if err := c.connect(b, cfg, giveUp); err != nil {
-		return connectFailure(err), errnoText(err)
+		return connectFailure(err), err
 	}
 	t, _ := cfg.TLS.(*BackendTLS)
 	if header := c.header(cfg); len(header) > 0 {
 		if _, err := c.backend.sock.Write(header); err != nil {
-			return AnswerFail, errnoText(err)
+			return AnswerFail, err
 		}
 	}
 	if t == nil {
-		return None, ""
+		return None, nil
 	}
 	c.deadline(c.backend.sock, earlier(time.Now().Add(cfg.AnswerTimeout), giveUp))
 	c.backend.tls = tls.Client(c.backend.sock, t.config(c.job.Name.String(), c.Info().ALPN))
 	if err := c.backend.tls.Handshake(); err != nil {
-		return backendFailure(err)
+		return backendFailure(err), err
 	}
 	return t.agreed(c.backend.tls.ConnectionState().NegotiatedProtocol, c.Info().ALPN)
 }
@@ -177,12 +179,12 @@ func connectFailure(err error) Failure {
 }
 
 // backendFailure says why a handshake with a backend came to nothing.
-func backendFailure(err error) (Failure, string) {
+func backendFailure(err error) Failure {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return AnswerTimeout, ""
+		return AnswerTimeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errnoOf(err) != 0:
-		return AnswerFail, errnoText(err)
+		return AnswerFail
 	}
-	return BackendRefused, "backend: " + plain(err.Error())
+	return BackendRefused
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -45,11 +46,11 @@ func (t *BackendTLS) config(name, agreed string) *tls.Config {
 }
 
 // agreed reports a backend that does not speak what the client was promised. HTTP/1.1 is what is spoken without ALPN.
-func (t *BackendTLS) agreed(got, promised string) (Failure, string) {
+func (t *BackendTLS) agreed(got, promised string) (Failure, error) {
 	if len(t.ALPN) > 0 || got == promised || got == "" && promised == "http/1.1" {
-		return None, ""
+		return None, nil
 	}
-	return BackendRefused, "backend: does not speak " + plain(promised)
+	return BackendRefused, errors.New("does not speak " + promised)
 }
 
 // Equal reports whether other is a *BackendTLS that means the same, however often its files were read.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -31,12 +32,16 @@ type Job struct {
 // Conn's goroutine, one at a time.
 type Backends interface {
 	Config() *pool.Config
-	// Pick reserves a slot on a backend that is not among those tried. The Conn releases it.
-	Pick(tried []*pool.Backend) (*pool.Backend, pool.Refusal)
+	// Pick reserves a slot on a backend that is not among those tried, or says why there is none. It may wait for one,
+	// until stop is closed. The Conn owes a Release.
+	Pick(tried []*pool.Backend, stop <-chan struct{}) (*pool.Backend, Failure)
+	// Release gives the slot back.
+	Release(b *pool.Backend)
 	// Connected tells how long a connect took, in ns.
 	Connected(b *pool.Backend, took int64)
-	// Failed tells that an attempt has come to nothing.
-	Failed(b *pool.Backend, why Failure)
+	// Failed tells that an attempt has come to nothing. late says that it was cut short, and the backend not given the
+	// time it may take; e is what the system said, or 0.
+	Failed(b *pool.Backend, why Failure, e syscall.Errno, late bool)
 	// Relaying tells that bytes are carried from now on.
 	Relaying(b *pool.Backend)
 }
@@ -241,7 +246,7 @@ func (c *Conn) live() {
 		c.finish(f, text, closeBoth)
 		return
 	}
-	defer b.Release()
+	defer c.job.Backends.Release(b)
 	c.relay(b)
 }
 

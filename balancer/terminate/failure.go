@@ -38,6 +38,8 @@ const (
 	ClientAlert               // the client refused the handshake
 	HandshakeFail             // any other breach of the protocol
 	PoolLimit                 // the pool or all its backends are full
+	QueueFull                 // the same, and as many wait already as may
+	QueueTimeout              // the same, and no slot became free in time
 	NoBackend                 // no backend may be tried
 	ConnectFail               // no backend accepted the connection
 	ConnectTimeout            // nor in time

@@ -248,8 +248,20 @@ type ended struct {
 	Hello    float64   `json:"hello_s"`
 	Dial     float64   `json:"dial_s"`
 	Duration float64   `json:"duration_s"`
-	BytesIn  uint64    `json:"bytes_in"`
-	BytesOut uint64    `json:"bytes_out"`
+
+	// Of connections whose TLS ends here.
+	Policy      string  `json:"policy"`
+	TLS         string  `json:"tls"`
+	Cipher      string  `json:"cipher"`
+	Group       string  `json:"group"`
+	ALPN        string  `json:"alpn"`
+	Certificate string  `json:"certificate"`
+	ClientCN    string  `json:"client_cn"`
+	Resumed     bool    `json:"resumed"`
+	Handshake   float64 `json:"handshake_s"`
+
+	BytesIn  uint64 `json:"bytes_in"`
+	BytesOut uint64 `json:"bytes_out"`
 }
 
 // connections are the lines of connections that have ended by now. A line with a key that ended does not have is a failure.
