@@ -266,7 +266,7 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
-	const terminated = 3 + 3 // two kinds of handshakes and a certificate occurred
+	const terminated = 3 + 3                   // two kinds of handshakes and a certificate occurred
 	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
