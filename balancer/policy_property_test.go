@@ -83,7 +83,7 @@ func (m *policyMaker) table(t testing.TB, rng *rand.Rand, backend string) policy
 			if rng.IntN(3) == 0 {
 				r.ALPN = []string{[]string{"h2", "http/1.1"}[rng.IntN(2)]}
 			}
-			cfg := terminate.Config{Certificates: namedSource{m.certs[r.Name]}}
+			cfg := terminate.Config{Route: r.Name, Certificates: namedSource{m.certs[r.Name]}}
 			if rng.IntN(2) == 0 {
 				cfg.ClientAuth, x.mutual[r.Name] = m.auth, true
 			}

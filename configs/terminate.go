@@ -21,7 +21,7 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	name, t := r.Name.V, r.Terminate
 	set := c.certificates(r)
 	cfg := terminate.Config{
-		ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V, MaxVersion: t.MaxVersion.V,
+		Route: name, ALPN: protocols(t.ALPN), MinVersion: t.MinVersion.V, MaxVersion: t.MaxVersion.V,
 		Tickets: c.tickets(t.Tickets), HandshakeTimeout: t.HandshakeTimeout.V,
 	}
 	for _, s := range t.Ciphers {

@@ -21,6 +21,9 @@ import (
 
 // Config says how TLS is spoken with the clients of a route.
 type Config struct {
+	// Route is the name of the route. A session is resumed under the same route alone: another one may have the same
+	// options for the same server name, and other certificates.
+	Route        string
 	Certificates certs.Source
 	ALPN         []string // the preferred first; empty: none is agreed upon
 	MinVersion   uint16   // tls.VersionTLS12 or tls.VersionTLS13; 0: TLS 1.2
@@ -81,7 +84,7 @@ func NewPolicy(cfg Config) (*Policy, error) {
 		return p, nil
 	}
 	var err error
-	p.tickets, err = newTicketRing(&cfg.Tickets, p.digest)
+	p.tickets, err = newTicketRing(&cfg.Tickets, p.ticketScope())
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +137,11 @@ func (p *Policy) sum() (digest [sha256.Size]byte) {
 	return digest
 }
 
+// ticketScope is what tickets are good within: the policy, and the route that has it.
+func (p *Policy) ticketScope() [sha256.Size]byte {
+	return sha256.Sum256(append(p.digest[:], p.cfg.Route...))
+}
+
 func bytesOf(list []string) (all [][]byte) {
 	for _, s := range list {
 		all = append(all, []byte(s))
@@ -166,7 +174,7 @@ func (p *Policy) Equal(other any) bool {
 		return ok && p == o
 	}
 	same, ok := p.cfg.Certificates.(interface{ Equal(any) bool })
-	return p.digest == o.digest && ok && same.Equal(o.cfg.Certificates) &&
+	return p.digest == o.digest && p.cfg.Route == o.cfg.Route && ok && same.Equal(o.cfg.Certificates) &&
 		p.cfg.HandshakeTimeout == o.cfg.HandshakeTimeout && p.crl() == o.crl() && p.cfg.Tickets.equal(&o.cfg.Tickets)
 }
 

@@ -108,6 +108,7 @@ func TestPoliciesAreToldApart(t *testing.T) {
 		{"the same authority in another file", func(c *Config) { c.ClientAuth = &ClientAuth{CA: copied, Require: true} }, true, true},
 		{"another certificate", func(c *Config) { c.Certificates = oneSource{"b"} }, true, false},
 		{"another timeout", func(c *Config) { c.HandshakeTimeout = time.Minute }, true, false},
+		{"another route", func(c *Config) { c.Route = "other" }, true, false},
 		{"other tickets", func(c *Config) { c.Tickets.Rotate = time.Hour }, true, false},
 		{"another authority", func(c *Config) { c.ClientAuth = &ClientAuth{CA: other, Require: true} }, false, false},
 		{"an optional certificate", func(c *Config) { c.ClientAuth = &ClientAuth{CA: ca} }, false, false},
@@ -121,6 +122,9 @@ func TestPoliciesAreToldApart(t *testing.T) {
 		p := make(tt.change)
 		if got := p.digest == base.digest; got != tt.digest {
 			t.Errorf("%s: the same digest is %v", tt.name, got)
+		}
+		if got := p.ticketScope() == base.ticketScope(); got != (tt.digest && p.cfg.Route == "") {
+			t.Errorf("%s: tickets are good under both: %v", tt.name, got)
 		}
 		if got := base.Equal(p); got != tt.same {
 			t.Errorf("%s: equal is %v", tt.name, got)
