@@ -78,3 +78,6 @@ func LastAck(fd int) (ms uint32, ok bool)                       { return 0, fals
 
 // GiveWay does nothing here.
 func GiveWay() (restore func()) { return func() {} }
+
+// KeepMemory does nothing here.
+func KeepMemory() error { return nil }

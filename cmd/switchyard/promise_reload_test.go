@@ -81,7 +81,7 @@ func TestReloadUnderLoadLosesNothing(t *testing.T) {
 		t.Errorf("%d of %d connections from before the reloads are broken", broken, len(stay))
 	}
 	after := s.settled(t, before)
-	t.Logf("%d reloads, %d connections at %d a second, 99 %% within %v (before the reloads %v); resident memory %.1f MB, then %.1f MB; goroutines %.0f and %.0f, descriptors %d and %d",
+	t.Logf("%d reloads, %d connections at %d a second, 99 %% within %v (before the reloads %v); resident memory %.1f MB, then %.1f MB; goroutines %.0f and %.0f, descriptors %.0f and %.0f",
 		reloads, f.count(), sized(500, 2000), f.quantile(0.99, idle, -1), f.quantile(0.99, 0, idle), before.rss/1e6, after.rss/1e6,
 		before.goroutines, after.goroutines, before.fds, after.fds)
 }

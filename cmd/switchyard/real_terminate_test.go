@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -288,3 +290,24 @@ pools:
 
 // useHeader reads a PROXY header where there is one.
 func useHeader(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.USE, nil }
+
+// R28: no core dump, and nothing to read for another process of the same user.
+func TestRealMemoryIsKept(t *testing.T) {
+	t.Parallel()
+	one := wordServer(t, "one")
+	s := steer(t, twoPools(one, one, "one"))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("core dumps are possible:\n%s", limits)
+	}
+	info, err := os.Stat(fmt.Sprintf("/proc/%d/mem", s.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.Sys().(*syscall.Stat_t); os.Getuid() != 0 && int(st.Uid) == os.Getuid() {
+		t.Errorf("user %d may read the memory", st.Uid)
+	}
+}

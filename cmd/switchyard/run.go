@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 	"github.com/seed-23b4a313/switchyard/configs"
 	"github.com/seed-23b4a313/switchyard/control"
 )
@@ -29,6 +31,9 @@ SIGTERM or SIGINT: /readyz turns to 503, the listeners close, connections end by
 themselves for as long as drain.max says, and what is left is closed. The exit status
 is 0. A second signal closes everything at once.
 
+Its memory, which may hold private keys, goes into no core dump, and other processes of
+the same user cannot read it.
+
 Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 		Example: `  switchyard run switchyard.yaml
   switchyard run -c /etc/switchyard/switchyard.yaml 2>>/var/log/switchyard.log`,
@@ -36,6 +41,9 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 			path, err := config.file(args)
 			if err != nil {
 				return err
+			}
+			if err := sys.KeepMemory(); err != nil {
+				return fmt.Errorf("keep private keys out of core dumps: %w", err)
 			}
 			manager, err := manage(path, cmd.ErrOrStderr())
 			if err != nil {
