@@ -140,6 +140,7 @@ func (c *comparer) start(ctx context.Context, p *peer, w work) (*balancer, error
 
 func (b *balancer) exec(ctx context.Context, path string, argv []string, w work) error {
 	b.cmd = exec.CommandContext(ctx, path, argv...)
+	b.cmd.Env = append(os.Environ(), "SWITCHYARD_DUMPABLE=1") // its memory and descriptors are measured from outside
 	b.cmd.Dir = b.dir
 	log, err := os.Create(filepath.Join(b.dir, "output.log"))
 	if err != nil {

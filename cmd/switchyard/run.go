@@ -32,7 +32,7 @@ themselves for as long as drain.max says, and what is left is closed. The exit s
 is 0. A second signal closes everything at once.
 
 Its memory, which may hold private keys, goes into no core dump, and other processes of
-the same user cannot read it.
+the same user cannot read it, unless SWITCHYARD_DUMPABLE is 1 in its environment.
 
 Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 		Example: `  switchyard run switchyard.yaml
@@ -42,8 +42,10 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 			if err != nil {
 				return err
 			}
-			if err := sys.KeepMemory(); err != nil {
-				return fmt.Errorf("keep private keys out of core dumps: %w", err)
+			if os.Getenv("SWITCHYARD_DUMPABLE") != "1" {
+				if err := sys.KeepMemory(); err != nil {
+					return fmt.Errorf("keep private keys out of core dumps: %w", err)
+				}
 			}
 			manager, err := manage(path, cmd.ErrOrStderr())
 			if err != nil {
