@@ -100,7 +100,8 @@ func (p *peer) explain(err error) error {
 		return withHint(unanswered, "the process that made this socket is gone: start switchyard again")
 	case errors.Is(err, fs.ErrPermission):
 		return withHint(unanswered, "root and the user that switchyard runs as may ask: try sudo")
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no value for it
 		return withHint(fmt.Errorf("hung up on by %s: %w", shown(p.path), err),
 			"root and the user that switchyard runs as get an answer, on 64 connections at a time")
 	case errors.Is(err, context.Canceled):
