@@ -3,6 +3,7 @@ package balancer
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,15 +12,21 @@ import (
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
-// freePort is a port of 127.0.0.1 that nobody listens on now.
+// freePort is an address that nobody listens on, and none of the many connections beside this test can take: the
+// kernel gives these other ports (net.ipv4.ip_local_port_range), and 127.0.0.1.
 func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(250)), byte(rand.IntN(256)), byte(1 + rand.IntN(250))})
+		at := netip.AddrPortFrom(addr, uint16(20_000+rand.IntN(10_000)))
+		l, err := net.Listen("tcp", netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()).String()) // a test makes it wide
+		if err == nil {
+			l.Close()
+			return at
+		}
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
+	t.Fatal("no port from 20000 to 29999 is free")
+	return netip.AddrPort{}
 }
 
 // standStill holds all loops until the returned function is called.
