@@ -206,7 +206,7 @@ func TestMutatedHellosDoNotPassClientCertificates(t *testing.T) {
 	})
 	nameless := listenTCP(t, func(c *net.TCPConn) {
 		defaults.Add(1)
-		b := make([]byte, 8<<10)
+		b := make([]byte, 64<<10) // a hello in records of one byte takes six times its size
 		n := 0
 		for { // the first record may be one of many
 			m, err := c.Read(b[n:])
