@@ -266,6 +266,8 @@ func TestTerminatedConnectionsWaitForASlot(t *testing.T) {
 		p.MaxConnections, p.QueueSize, p.QueueTimeout = 1, 1, 10*time.Second
 	})
 	first, _ := secured(t, r)
+	// Its handshake is over before it looks for a slot.
+	eventually(t, func() bool { return r.Stats().Pools[0].Active == 1 }, func() string { return "the first to have the slot" })
 	served := make(chan error, 1)
 	go func() {
 		_, err := talk(r.addr, &tls.Config{ServerName: carried})
