@@ -48,11 +48,16 @@ type Prepared struct {
 // An error changes nothing: one that joins route.Conflicts, a [*BindError] for an address that cannot be had,
 // [ErrStopping], or that of ctx, which bounds the waiting. cfg.Settings is not looked at: they are the operator's.
 func (s *Server) Prepare(ctx context.Context, cfg *Config) (*Prepared, error) {
+	return s.prepare(ctx, s.contentOf(cfg), ctx)
+}
+
+// contentOf is what prepare asks of a whole configuration.
+func (s *Server) contentOf(cfg *Config) func() (*route.Pending, *State, error) {
 	st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
-	return s.prepare(ctx, func() (*route.Pending, *State, error) {
+	return func() (*route.Pending, *State, error) {
 		table, err := s.table.Prepare(cfg.RouteSet())
 		return table, st, err
-	}, ctx)
+	}
 }
 
 // PrepareEdit is Prepare for a few routes and pools. Its cost does not grow with the number of routes.

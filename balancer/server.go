@@ -155,11 +155,7 @@ func (s *Server) start(lookup resolve.Lookup) {
 func (s *Server) serve(cfg *Config) error {
 	soon, cancel := context.WithCancel(context.Background())
 	cancel()
-	p, err := s.prepare(context.Background(), func() (*route.Pending, *State, error) {
-		st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
-		table, err := s.table.Prepare(cfg.RouteSet())
-		return table, st, err
-	}, soon)
+	p, err := s.prepare(context.Background(), s.contentOf(cfg), soon)
 	if err != nil {
 		return err
 	}
