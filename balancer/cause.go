@@ -20,6 +20,7 @@ const (
 	CauseNoSNI                   // refused by no_sni
 	CauseNoRoute                 // refused by unknown_sni
 	CauseRejected                // refused by the route
+	CauseHandshakeRate           // too many handshakes of one source
 	CauseHandshakeLimit          // too many handshakes at once
 	CauseHandshakeTimeout        // the handshake was not complete in time
 	CauseNoCommonVersion         // the client offers no version that is allowed
@@ -104,6 +105,9 @@ var causeTable = [NumCauses]causeText{
 	CauseRejected: {"rejected",
 		"The route that matched says reject.",
 		"Nothing: this is the route's purpose."},
+	CauseHandshakeRate: {"handshake_rate",
+		"TLS ends here for this host, and the client's address (with IPv6, its /64) has begun more handshakes than handshakes.per_source and burst allow; it got a reset. Hosts that pass through are not concerned.",
+		"Nothing, if it is one source that floods. If many clients share the address (NAT, or a proxy that sends no PROXY header), raise per_source or burst."},
 	CauseHandshakeLimit: {"handshake_limit",
 		"TLS ends here for this host, and more handshakes were waiting to be computed than there is room for, or this one waited for a second. Hosts that pass through are not concerned.",
 		"Look for a flood of handshakes; more cores, or tickets that clients keep, make room."},

@@ -20,12 +20,13 @@ type State struct {
 	listeners      []ListenerConfig
 	maxConnections int
 	drain          Drain
+	handshakes     HandshakeRate
 }
 
 // State is what is served now.
 func (s *Server) State() *State {
 	w := s.world.Load()
-	return &State{w.routes, w.configs(), w.listenerConfigs(), w.maxConnections, w.drain}
+	return &State{w.routes, w.configs(), w.listenerConfigs(), w.maxConnections, w.drain, w.sources.limit()}
 }
 
 // Prepared is a change of what a server serves: checked, its addresses bound, its names asked for, and not made yet.
@@ -53,7 +54,10 @@ func (s *Server) Prepare(ctx context.Context, cfg *Config) (*Prepared, error) {
 
 // contentOf is what prepare asks of a whole configuration.
 func (s *Server) contentOf(cfg *Config) func() (*route.Pending, *State, error) {
-	st := &State{pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain}
+	st := &State{
+		pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain,
+		handshakes: cfg.Handshakes,
+	}
 	return func() (*route.Pending, *State, error) {
 		table, err := s.table.Prepare(cfg.RouteSet())
 		return table, st, err
@@ -117,6 +121,7 @@ func (s *Server) worldOf(st *State, listeners []*listener) *world {
 	w := &world{
 		pools: make(map[string]*livePool, len(st.pools)), order: make([]*livePool, len(st.pools)),
 		listeners: listeners, maxConnections: st.maxConnections, drain: st.drain,
+		sources: s.world.Load().sources.next(st.handshakes),
 	}
 	for i := range st.pools {
 		cfg := &st.pools[i]

@@ -17,7 +17,8 @@ type Config struct {
 	// memory limits of the process.
 	MaxConnections int
 	Drain          Drain
-	Settings       []Setting // of earlier, to begin with; later ones come by Server.Set
+	Handshakes     HandshakeRate // of one source, on hosts whose TLS ends here
+	Settings       []Setting     // of earlier, to begin with; later ones come by Server.Set
 }
 
 // Drain is how a stop goes: not ready for Announce, then no new connections, then at most Max for those that live.

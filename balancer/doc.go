@@ -16,8 +16,8 @@
 //
 // A Server runs one worker per core. The workers share every listening address by SO_REUSEPORT, and a connection
 // lives and dies on the worker that accepted it: a session is touched by its loop's goroutine alone. What workers
-// share is atomics: pools and their counters, the limits, and the world, of which a session takes the present one
-// when its hello is complete.
+// share is atomics: pools and their counters, the limits, the sources of handshakes, and the world, of which a
+// session takes the present one when its hello is complete.
 //
 // A change of the configuration is prepared beside the traffic and made by replacing that one pointer. Backends,
 // listeners and counters that stay are the same objects in both worlds; a connection is touched only when its own

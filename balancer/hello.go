@@ -179,6 +179,11 @@ func (w *worker) route(s *session) {
 		w.refuse(s, cause, d.Reject, alert)
 	case d.Route != nil && d.Route.Terminate != nil:
 		s.pool = world.pools[d.Pool]
+		// TLS-ALPN-01 is counted too: anybody can say that it validates, and who does comes once for each name.
+		if !world.sources.allow(s.client.Addr()) {
+			w.refuse(s, CauseHandshakeRate, route.RejectReset, 0) // an alert would keep the socket of a flood for a while
+			return
+		}
 		w.terminate(s)
 	default:
 		s.pool = world.pools[d.Pool]

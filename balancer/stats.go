@@ -22,7 +22,8 @@ type Stats struct {
 	LogDropped   uint64
 	Panics       uint64
 	Started      time.Time
-	Overlaps     Overlaps // of certificates
+	Overlaps     Overlaps      // of certificates
+	Handshakes   HandshakeRate // of one source, in force
 }
 
 // ListenerStats are the counters of one listener.
@@ -97,6 +98,7 @@ func (s *Server) Stats() Stats {
 		w.attempts.addTo(&st.Attempts)
 	}
 	now := s.world.Load()
+	st.Handshakes = now.sources.limit()
 	for _, l := range now.listeners {
 		st.Listeners = append(st.Listeners, s.listenerStats(l))
 	}

@@ -17,6 +17,7 @@ type world struct {
 
 	maxConnections int
 	drain          Drain
+	sources        *sources
 }
 
 // livePool is a pool with what the data plane measures of it.
