@@ -11,7 +11,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 )
@@ -44,6 +46,27 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	}
 	return p
 }
+
+// handshakes is the bound for one source, of all listeners and routes together.
+func (c *checker) handshakes(f *file.File) balancer.HandshakeRate {
+	h := f.Handshakes
+	if h == nil || !h.PerSource.IsSet() {
+		return balancer.HandshakeRate{} // absent, or wrong and said so
+	}
+	if !slices.ContainsFunc(f.Routes, func(r file.Route) bool { return r.Terminate != nil }) {
+		c.warnf(h, "", "handshakes bounds nothing: TLS ends here on no route (terminate)")
+	}
+	every := time.Minute / time.Duration(h.PerSource.V)
+	burst := h.Burst.V
+	if !h.Has("burst") {
+		burst = max(int(time.Second/every), leastBurst)
+	}
+	return balancer.HandshakeRate{Every: every, Burst: burst}
+}
+
+// leastBurst is what handshakes allows at once where it does not say: browsers open six connections to a host, and
+// to several hosts of a page at once.
+const leastBurst = 10
 
 // policyMakesSense points at keys that contradict each other.
 func (c *checker) policyMakesSense(name string, t *file.Terminate) {

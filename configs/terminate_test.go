@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
@@ -45,6 +47,29 @@ func TestTerminationIsComparedByWhatItMeans(t *testing.T) {
 	var none *terminate.Policy
 	if base.Equal(nil) || base.Equal(none) || none.Equal(base) || !none.Equal(none) || base.Equal("a policy") {
 		t.Error("nil, or another type, is equal")
+	}
+}
+
+func TestTheBurstOfHandshakesFollowsTheRate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text string
+		want       balancer.HandshakeRate
+	}{
+		{"absent, there is no bound", "", balancer.HandshakeRate{}},
+		{"a second of the rate", "handshakes: {per_source: 50/s}\n", balancer.HandshakeRate{Every: 20 * time.Millisecond, Burst: 50}},
+		{"but ten at the least", "handshakes: {per_source: 3/s}\n", balancer.HandshakeRate{Every: time.Second / 3, Burst: 10}},
+		{"for each minute", "handshakes: {per_source: 1/m}\n", balancer.HandshakeRate{Every: time.Minute, Burst: 10}},
+		{"as said", "handshakes: {per_source: 50/s, burst: 1}\n", balancer.HandshakeRate{Every: 20 * time.Millisecond, Burst: 1}},
+		{"the most there is", "handshakes: {per_source: 10000/s, burst: 1000000}\n", balancer.HandshakeRate{Every: 100 * time.Microsecond, Burst: 1000000}},
+	} {
+		cfg, err := Parse("a.yaml", []byte(c.text+small), ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Balancer.Handshakes; got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
 	}
 }
 

@@ -14,6 +14,9 @@ type File struct {
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"50000" bad:"-1"`
 	// How a stop goes.
 	Drain Drain `yaml:"drain"`
+	// How many TLS handshakes one client may begin, on hosts whose TLS ends here, of all listeners together: what they cost
+	// is the whole process's. Absent: as many as it likes.
+	Handshakes *Handshakes `yaml:"handshakes" good:"{per_source: 50/s}" bad:"50/s"`
 	// When this file is loaded again by itself.
 	Reload Reload `yaml:"reload"`
 	// The addresses that clients connect to.
@@ -65,6 +68,19 @@ type Drain struct {
 	// The longest time that connections may live on after accepting has stopped; those that are left are closed. 0s: no
 	// limit.
 	Max Duration `yaml:"max" default:"30s" min:"0s" max:"24h" good:"2m" bad:"30"`
+}
+
+// Handshakes bounds the TLS handshakes of one source: an IPv4 address, or the /64 of an IPv6 one, as a PROXY header tells
+// it if there is one. What goes beyond is reset before anything is computed for it (`handshake_rate` in the log). Hosts
+// that pass through are neither counted nor refused. Clients behind one NAT, or behind a proxy that sends no PROXY header,
+// are one source.
+type Handshakes struct {
+	Mapping
+	// How many handshakes a source may begin for each second or minute, on average.
+	PerSource Rate `yaml:"per_source" required:"true" min:"1/m" max:"10000/s" good:"50/s" bad:"50"`
+	// How many it may begin at once, after it has begun none for a while. Absent: as many as `per_source` allows in a second,
+	// and 10 at the least.
+	Burst Count `yaml:"burst" min:"1" max:"1000000" good:"200" bad:"0"`
 }
 
 // Reload is when this file is loaded again by itself. SIGHUP and `switchyard reload` load it at any time. A file that has a

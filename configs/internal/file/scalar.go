@@ -324,6 +324,45 @@ func (*Size) measure(s string) (v int64, msg, hint string) {
 	return 0, quote(s) + " is no size", "units are B, KiB and MiB: 64KiB"
 }
 
+// Rate is how often something may happen.
+type Rate struct {
+	At
+	V int // in a minute
+}
+
+func (t *Rate) decode(d *decoder, n *yaml.Node, k *key) {
+	if v, ok := d.measured(n, k, t, "rate", "50/s"); ok {
+		t.At, t.V = d.place(n), int(v)
+	}
+}
+
+func (*Rate) measure(s string) (v int64, msg, hint string) {
+	perMinute := map[string]int64{"/s": 60, "/m": 1}
+	number, unit := splitUnit(s)
+	n, err := strconv.ParseInt(number, 10, 64)
+	times, ok := perMinute[unit]
+	switch {
+	case err == nil && ok && n <= math.MaxInt64/times && !strings.Contains(s, " "):
+		return n * times, "", ""
+	case err == nil && unit == "":
+		return 0, quote(s) + " has no unit", didYouMean(number + "/s")
+	case err == nil && rateUnit(unit) != "":
+		return 0, quote(s) + " is no rate", didYouMean(number + rateUnit(unit))
+	}
+	return 0, quote(s) + " is no rate", "write a whole number, and for each second or minute: 50/s, 30/m"
+}
+
+// rateUnit is the unit that a word for it stands for; "" if it is none.
+func rateUnit(word string) string {
+	switch word = strings.ToLower(strings.ReplaceAll(word, " ", "")); {
+	case word == "r/s", word == "rps", word == "ps", strings.HasPrefix(word, "/s"), strings.HasPrefix(word, "pers"):
+		return "/s" // nginx writes 50r/s
+	case word == "r/m", word == "rpm", strings.HasPrefix(word, "/m") && word != "/ms", strings.HasPrefix(word, "perm"):
+		return "/m"
+	}
+	return ""
+}
+
 // Percent is a part of a hundred.
 type Percent struct {
 	At

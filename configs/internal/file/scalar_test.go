@@ -64,6 +64,41 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+func TestRates(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in   string
+		want int64 // in a minute; < 0: refused
+		hint string
+	}{
+		{"50/s", 3000, ""},
+		{"30/m", 30, ""},
+		{"0/s", 0, ""}, // for the range to refuse
+		{"50", -1, `did you mean "50/s"?`},
+		{"50 /s", -1, `did you mean "50/s"?`},
+		{"50/sec", -1, `did you mean "50/s"?`},
+		{"50/ second", -1, `did you mean "50/s"?`},
+		{"50 per second", -1, `did you mean "50/s"?`},
+		{"50r/s", -1, `did you mean "50/s"?`},
+		{"50rps", -1, `did you mean "50/s"?`},
+		{"30r/m", -1, `did you mean "30/m"?`},
+		{"30/min", -1, `did you mean "30/m"?`},
+		{"30 per minute", -1, `did you mean "30/m"?`},
+		{"5/h", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"5/ms", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"0.5/s", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"-1/s", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"many", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"", -1, "write a whole number, and for each second or minute: 50/s, 30/m"},
+		{"9223372036854775807/s", -1, `did you mean "9223372036854775807/s"?`},
+	} {
+		got, msg, hint := new(Rate).measure(c.in)
+		if ok := msg == ""; ok != (c.want >= 0) || ok && got != c.want || c.in != "9223372036854775807/s" && hint != c.hint {
+			t.Errorf("%q: %d, %q, hint %q; want %d, hint %q", c.in, got, msg, hint, c.want, c.hint)
+		}
+	}
+}
+
 // CVE-2026-90711, CVE-2026-92395: a mapped network never covers more than the IPv4 network that it writes.
 func TestPrefixes(t *testing.T) {
 	t.Parallel()

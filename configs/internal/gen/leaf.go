@@ -29,6 +29,7 @@ var leaves = []struct {
 	{reflect.TypeFor[file.Count](), leaf{"number", "A whole decimal number.", "integer", "", false}},
 	{reflect.TypeFor[file.Duration](), leaf{"duration", "Numbers with units `ms`, `s`, `m` and `h`: `500ms`, `5s`, `1h30m`. The unit is never left out, not even of `0s`.", "string", `^[0-9.]+(ns|us|µs|ms|s|m|h)([0-9.]+(ns|us|µs|ms|s|m|h))*$`, false}},
 	{reflect.TypeFor[file.Size](), leaf{"size", "A whole number of bytes with the unit `B`, `KiB`, `MiB` or `GiB`: `64KiB` is 65536 bytes.", "string", `^[0-9]+(B|KiB|MiB|GiB)$`, false}},
+	{reflect.TypeFor[file.Rate](), leaf{"rate", "A whole number for each second or minute: `50/s`, `30/m`.", "string", `^[0-9]+/[sm]$`, false}},
 	{reflect.TypeFor[file.Percent](), leaf{"percentage", "A whole number with a percent sign: `50%`.", "string", `^[0-9]+%$`, false}},
 	{reflect.TypeFor[file.Bind](), leaf{"address to accept on", "An IP address and a port, `127.0.0.1:8443` or `[::1]:8443`, or a port of all addresses of both families, `:8443`.", "string", `:[0-9]{1,5}$`, false}},
 	{reflect.TypeFor[file.Endpoint](), leaf{"IP address and port", "`127.0.0.1:9901` or `[::1]:9901`.", "string", `:[0-9]{1,5}$`, false}},
