@@ -31,6 +31,14 @@ type Status struct {
 	// Overlaps are hosts for which the certificate of another pool is good, too: how many, and the first hundred.
 	Overlaps     int                `json:"certificate_overlaps"`
 	OverlapsList []balancer.Overlap `json:"certificate_overlaps_first,omitempty"`
+	// Handshakes is how many one source may begin where TLS ends here; absent: as many as it likes.
+	Handshakes *HandshakeRate `json:"handshakes,omitempty"`
+}
+
+// HandshakeRate bounds the handshakes of each source.
+type HandshakeRate struct {
+	PerSource float64 `json:"per_source_per_s"`
+	Burst     int     `json:"burst"`
 }
 
 // ListenerStatus is one listener since the start.
@@ -109,6 +117,9 @@ func (s *state) status() Status {
 	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
 	out.Config = s.control()
 	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
+	if every := st.Handshakes.Every; every > 0 {
+		out.Handshakes = &HandshakeRate{micros(1 / every.Seconds()), st.Handshakes.Burst}
+	}
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))
 	}

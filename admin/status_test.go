@@ -15,7 +15,9 @@ import (
 )
 
 func TestStatusIsTheCountersInWords(t *testing.T) {
-	s := newServer(t, busy())
+	source := busy()
+	source.stats.Handshakes = balancer.HandshakeRate{Every: 20 * time.Millisecond, Burst: 100}
+	s := newServer(t, source)
 	ctl := changed()
 	s.state.verbs.Store(&api{control: ctl})
 	res, body := ask(s.unix, "GET", "/v1/status")
@@ -52,6 +54,7 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 		Overlaps: 1, OverlapsList: []balancer.Overlap{{
 			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
 		}},
+		Handshakes: &HandshakeRate{PerSource: 50, Burst: 100},
 	}
 	if got.UptimeSeconds == 0 {
 		t.Error("uptime is zero")

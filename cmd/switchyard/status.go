@@ -41,6 +41,9 @@ func printStatus(w io.Writer, s *admin.Status) {
 		fmt.Fprintf(w, ", up %s, %d of %s", age(time.Duration(s.UptimeSeconds*float64(time.Second))), s.Active, count(int(s.Limit), "connection"))
 	}
 	fmt.Fprintln(w)
+	if h := s.Handshakes; h != nil {
+		fmt.Fprintf(w, "handshakes of one source: %.4g a second, %d at once\n", h.PerSource, h.Burst)
+	}
 	if s.Config != nil {
 		printConfig(w, s.Config)
 	}
