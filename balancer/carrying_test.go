@@ -259,36 +259,6 @@ func TestBackendsOfTerminatedConnectionsAreTriedInTurn(t *testing.T) {
 	}
 }
 
-// A full pool has terminated connections wait as others do.
-func TestTerminatedConnectionsWaitForASlot(t *testing.T) {
-	t.Parallel()
-	r := carrying(t, func(c *net.TCPConn) { io.Copy(c, c) }, func(p *pool.Config) {
-		p.MaxConnections, p.QueueSize, p.QueueTimeout = 1, 1, 10*time.Second
-	})
-	first, _ := secured(t, r)
-	// Its handshake is over before it looks for a slot.
-	eventually(t, func() bool { return r.Stats().Pools[0].Active == 1 }, func() string { return "the first to have the slot" })
-	served := make(chan error, 1)
-	go func() {
-		_, err := talk(r.addr, &tls.Config{ServerName: carried})
-		served <- err
-	}()
-	eventually(t, func() bool {
-		all, n := r.Connections(&ConnectionFilter{}, 2)
-		return n == 2 && all[1].Stage == "dialing"
-	},
-		func() string { return "the second to wait" })
-	if _, err := talk(r.addr, &tls.Config{ServerName: carried}); err == nil {
-		t.Error("a third was served")
-	}
-	r.closed(t, CauseQueueFull, 1)
-	first.Close()
-	if err := <-served; err != nil {
-		t.Errorf("the second: %v", err)
-	}
-	r.closed(t, CauseOK, 2)
-}
-
 // A panic ends its connection, and no other.
 func TestAPanicEndsOneTerminatedConnection(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,10 @@ var terminatingWords = [...]string{
 
 // stageWord says where s stands.
 func (s *session) stageWord() string {
-	if s.stage == stageTerminating {
+	switch {
+	case s.waits():
+		return stageWords[stageQueued]
+	case s.stage == stageTerminating:
 		return terminatingWords[s.conn.Stage()]
 	}
 	return stageWords[s.stage]

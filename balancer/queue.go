@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
 // queue is where connections wait for a slot of a pool that is full. Each loop has its part: routes in turn, and for each
@@ -61,6 +62,17 @@ func (w *worker) enqueue(s *session) {
 		w.giveUp(s, CauseQueueFull)
 		return
 	}
+	w.line(s)
+	s.stage = stageQueued
+	w.deadline(s, int64(cfg.QueueTimeout))
+	if n == 1 {
+		w.call(q)
+	}
+}
+
+// line puts s into this loop's part of its pool's queue.
+func (w *worker) line(s *session) {
+	q := s.pool.queue
 	q.parts[w.index].push(s)
 	if len(w.queues) == 0 {
 		w.loop.Set(&w.queueTimer, queuePoll)
@@ -68,20 +80,20 @@ func (w *worker) enqueue(s *session) {
 	if !slices.Contains(w.queues, q) {
 		w.queues = append(w.queues, q)
 	}
-	s.stage = stageQueued
 	s.setup.dialed = w.loop.Now()
-	w.deadline(s, int64(cfg.QueueTimeout))
-	if n == 1 {
-		w.call(q)
-	}
 }
 
 // dequeue takes s out of the queue.
 func (w *worker) dequeue(s *session) {
 	s.pool.queue.parts[w.index].remove(s)
 	s.pool.queue.waiting.Add(-1)
-	s.stage = stageDialing
+	if s.stage == stageQueued {
+		s.stage = stageDialing
+	}
 }
+
+// waits reports whether s is in a queue.
+func (s *session) waits() bool { return s.setup != nil && s.setup.lane != nil }
 
 // call has a loop on which sessions wait serve its part of q.
 func (w *worker) call(q *queue) {
@@ -117,9 +129,14 @@ func (w *worker) serveWaiting(q *queue) {
 		w.dequeue(s)
 		if b != nil {
 			q.waited.observe(waited)
+		}
+		switch {
+		case s.stage == stageTerminating:
+			w.answerWaiting(s, b, terminate.NoBackend)
+		case b != nil:
 			w.bound(s)
 			w.connect(s, b)
-		} else {
+		default:
 			w.giveUp(s, refusalCause(refusal))
 		}
 		w.current = nil

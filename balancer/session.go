@@ -56,7 +56,7 @@ type session struct {
 	lastErrno  syscall.Errno
 
 	listener *listener
-	setup    *setup          // until relaying or terminating
+	setup    *setup          // until relaying or terminating; and while a terminated one is queued
 	conn     *terminate.Conn // while terminating
 	pool     *livePool
 	backend  *pool.Backend // holds a slot of its backend
@@ -103,6 +103,7 @@ type setup struct {
 	lane     *lane             // while it is queued, as the following
 	ahead    *session          // who came before it for the same route
 	behind   *session          // who came after it
+	slot     chan<- slot       // of a terminated connection that is queued: where it waits, with room for one
 	answer   [alertRecord]byte // the first bytes back while they may be an alert
 	held     int               // bytes in answer
 }

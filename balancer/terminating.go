@@ -127,6 +127,14 @@ func (w *worker) checkEvery(s *session) int64 {
 func (w *worker) terminatedTimer(s *session) {
 	now, p := w.loop.Now(), s.conn.Progress()
 	w.wakeAt(s, now+w.checkEvery(s))
+	if s.waits() {
+		if late := s.setup.dialed + int64(s.pool.Config().QueueTimeout); now < late {
+			w.wakeAt(s, late)
+		} else {
+			w.dequeue(s)
+			w.answerWaiting(s, nil, terminate.QueueTimeout)
+		}
+	}
 	if b := s.conn.Backend(); s.leaveBy != 0 && b != nil && !b.Leaving() {
 		s.leaveBy = 0 // it is back
 	}
@@ -177,50 +185,82 @@ type terminated struct {
 // Config implements [terminate.Backends].
 func (t *terminated) Config() *pool.Config { return t.pool.Config() }
 
-// Pick implements [terminate.Backends]. Where the pool is full it waits as the pool's queue does; it does not wait in the
-// queue itself, which is the loops', but looks again and again.
+// Pick implements [terminate.Backends]. Where the pool is full the connection waits in the pool's queue, on its loop, as those
+// do that pass through.
 func (t *terminated) Pick(tried []*pool.Backend, stop <-chan struct{}) (*pool.Backend, terminate.Failure) {
-	b, refused := t.pick(tried)
-	cfg, q := t.pool.Config(), t.pool.queue
-	switch {
-	case b != nil:
-		return b, terminate.None
-	case refused == pool.NoBackend:
-		return nil, terminate.NoBackend
-	case cfg.QueueTimeout == 0 || len(tried) > 0:
-		return nil, terminate.PoolLimit
+	mayWait := t.pool.Config().QueueTimeout > 0 && len(tried) == 0
+	if !mayWait || t.pool.queue.waiting.Load() == 0 { // nobody was here before
+		b, refused := t.pick(tried)
+		switch {
+		case b != nil:
+			return b, terminate.None
+		case refused == pool.NoBackend:
+			return nil, terminate.NoBackend
+		case !mayWait:
+			return nil, terminate.PoolLimit
+		}
 	}
-	defer q.waiting.Add(-1)
-	if q.waiting.Add(1) > int64(cfg.QueueSize) {
-		return nil, terminate.QueueFull
-	}
-	return t.waitForSlot(cfg.QueueTimeout, stop)
+	return t.wait(stop)
 }
 
-// lookForSlot is how often somebody who waits outside of the loops looks for a slot.
-const lookForSlot = 20 * time.Millisecond
+// slot is what a terminated connection has waited for: a slot on a backend, or why there is none.
+type slot struct {
+	backend *pool.Backend
+	pool    *livePool // as it is now
+	why     terminate.Failure
+}
 
-func (t *terminated) waitForSlot(longest time.Duration, stop <-chan struct{}) (*pool.Backend, terminate.Failure) {
-	began := time.Now()
-	look := time.NewTicker(lookForSlot)
-	defer look.Stop()
-	for {
-		select {
-		case <-stop:
-			return nil, terminate.Stopped
-		case <-look.C:
-		}
-		waited := time.Since(began)
-		if b, refused := t.pick(nil); b != nil {
-			t.pool.queue.waited.observe(int64(waited))
-			return b, terminate.None
-		} else if refused == pool.NoBackend {
-			return nil, terminate.NoBackend
-		}
-		if waited >= longest {
-			return nil, terminate.QueueTimeout
-		}
+// wait waits in the queue.
+func (t *terminated) wait(stop <-chan struct{}) (*pool.Backend, terminate.Failure) {
+	came := make(chan slot, 1)
+	t.w.loop.Post(func() { t.w.enqueueTerminated(t.token, came) }) // a loop that has ended has stopped the connection before
+	select {
+	case got := <-came:
+		t.pool = got.pool
+		return got.backend, got.why
+	case <-stop:
 	}
+	select {
+	case got := <-came: // just before the stop, which is the loop's too
+		if got.backend != nil {
+			t.pool = got.pool
+			t.Release(got.backend)
+		}
+	default:
+	}
+	return nil, terminate.Stopped
+}
+
+// enqueueTerminated makes the session that token means wait for a slot of its pool, if it is still open.
+func (w *worker) enqueueTerminated(token uint64, came chan<- slot) {
+	s := w.session(token)
+	if s == nil || s.stage != stageTerminating {
+		return // it was stopped
+	}
+	s.setup = w.borrowSetup()
+	s.setup.slot = came
+	q, cfg := s.pool.queue, s.pool.Config()
+	n := q.waiting.Add(1)
+	if n > int64(cfg.QueueSize) {
+		q.waiting.Add(-1)
+		w.answerWaiting(s, nil, terminate.QueueFull)
+		return
+	}
+	w.line(s)
+	w.wakeAt(s, w.loop.Now()+int64(cfg.QueueTimeout))
+	if n == 1 {
+		w.call(q)
+	}
+}
+
+// answerWaiting tells a terminated connection that it has a slot on b, or if that is nil, why not.
+func (w *worker) answerWaiting(s *session, b *pool.Backend, why terminate.Failure) {
+	if b != nil {
+		w.attempts.started.Add(1)
+		why = terminate.None
+	}
+	s.setup.slot <- slot{b, s.pool, why}
+	w.dropSetup(s)
 }
 
 func (t *terminated) pick(tried []*pool.Backend) (*pool.Backend, pool.Refusal) {

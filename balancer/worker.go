@@ -325,7 +325,7 @@ func (w *worker) account(s *session, cause Cause) {
 	if w.server.logConnections.Load() {
 		w.records.put(w.record(s, cause))
 	}
-	if s.stage == stageQueued {
+	if s.waits() {
 		w.dequeue(s)
 	}
 	w.leaveBackend(s)

@@ -16,11 +16,8 @@ import (
 // reach connects to a backend, and to the next one if that fails: nothing of the client's has been sent before. The caller owes
 // a Release of what it returns.
 func (c *Conn) reach() (*pool.Backend, Failure, string) {
-	cfg := c.job.Backends.Config()
+	var cfg *pool.Config
 	giveUp := time.Time{}
-	if cfg.SetupTimeout > 0 {
-		giveUp = time.Now().Add(cfg.SetupTimeout)
-	}
 	var tried []*pool.Backend
 	failed, why := None, error(nil)
 	for {
@@ -30,6 +27,12 @@ func (c *Conn) reach() (*pool.Backend, Failure, string) {
 		}
 		if b == nil {
 			return nil, failed, textOf(failed, why)
+		}
+		if cfg == nil { // as it is now, and not before the wait for a slot
+			cfg = c.job.Backends.Config()
+			if cfg.SetupTimeout > 0 {
+				giveUp = time.Now().Add(cfg.SetupTimeout)
+			}
 		}
 		c.member.Store(b)
 		c.attempts.Add(1)
