@@ -40,6 +40,7 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 		set.Order(m)
 	}
 	c.covered(r, set)
+	c.coveredWithoutName(r, set)
 	return set
 }
 
@@ -106,6 +107,13 @@ func (c *checker) covered(r *file.Route, set *certs.Set) {
 			hint = "acme orders for whole names only: add a certificate or a directory"
 		}
 		c.errorf(h, hint, "route %q: there is no certificate for %s", r.Name.V, h.V)
+	}
+}
+
+// coveredWithoutName points at a route that takes hellos without a name and has no certificate for them.
+func (c *checker) coveredWithoutName(r *file.Route, set *certs.Set) {
+	if r.NoSNI.V && set.Covers("") != nil {
+		c.errorf(r.NoSNI, "make one the default with `default: true`", "route %q: there is no certificate for hellos without a server name", r.Name.V)
 	}
 }
 

@@ -280,9 +280,17 @@ func (p *Policy) newServer() *tls.Config {
 	return cfg
 }
 
+// nameOf is the name of a hello as the route has it; the zero Name of one that has none.
+func nameOf(serverName string) (route.Name, error) {
+	if serverName == "" {
+		return route.Name{}, nil
+	}
+	return route.ParseName(serverName)
+}
+
 // ticketExtra is what a ticket carries of the name that it was made for.
 func ticketExtra(serverName string) []byte {
-	name, err := route.ParseName(serverName)
+	name, err := nameOf(serverName)
 	if err != nil {
 		return nil // sameName has refused it
 	}
@@ -294,7 +302,7 @@ func ticketExtra(serverName string) []byte {
 func sameName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*socket).conn
 	c.offered = hello.SupportedVersions
-	if name, err := route.ParseName(hello.ServerName); err != nil || name != c.job.Name {
+	if name, err := nameOf(hello.ServerName); err != nil || name != c.job.Name {
 		return nil, &refusal{NameDiffers, "the server name was read in two ways"}
 	}
 	return nil, nil

@@ -9,7 +9,8 @@ type Certificate struct {
 	// readable by others is a warning if nobody may write it (mode 0444), or on a read-only file system. A relative path is
 	// relative to this file. Absent: the key is in the file of the certificate.
 	Key Path `yaml:"key" good:"certs/www.key" bad:"missing.key"`
-	// Whether it is also shown to clients that ask for a name that no certificate is for, or for none.
+	// Whether it is also shown to clients of the route that ask for a name that no certificate is for, or for none. Which
+	// clients that are, is up to the route: `hosts: ["*"]` takes those with any other name, `no_sni: true` those without one.
 	Default Flag `yaml:"default" default:"false" good:"true" bad:"always"`
 	// Whether a certificate that has expired is only a warning. Otherwise a file that has one is refused.
 	AllowExpired Flag `yaml:"allow_expired" default:"false" good:"true" bad:"never"`
