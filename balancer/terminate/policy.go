@@ -189,6 +189,19 @@ func (t *Tickets) equal(o *Tickets) bool {
 	return t.Off == o.Off && t.Rotate == o.Rotate && slices.Equal(t.Files, o.Files)
 }
 
+// Warnings are what NewPolicy found that is allowed, and yet probably not meant.
+func (p *Policy) Warnings() (all []*FileError) {
+	if p.tickets == nil {
+		return nil
+	}
+	for _, f := range p.tickets.files {
+		if f.warning != nil {
+			all = append(all, f.warning)
+		}
+	}
+	return all
+}
+
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 
