@@ -98,7 +98,7 @@ var causeTable = [NumCauses]causeText{
 		"Raise hello_max_size (at most 64KiB); ordinary hellos are below 4 KiB."},
 	CauseNoSNI: {"no_sni",
 		"The ClientHello names no host, and the listener's no_sni rejects that.",
-		"Give no_sni a pool if such clients (old ones, or by IP address) must be served."},
+		"Give no_sni a pool if such clients (old ones, or by IP address) must be served, or say no_sni: true in a route."},
 	CauseNoRoute: {"no_route",
 		"No route matches, and the listener's unknown_sni rejects that.",
 		"`switchyard explain --sni NAME` shows what was tried."},

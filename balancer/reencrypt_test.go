@@ -62,21 +62,21 @@ func TestTLSTowardsBackends(t *testing.T) {
 		cause   Cause
 		text    string
 	}{
-		{"the name that the client asked for is verified", nil, &terminate.BackendTLS{CA: inside.pool()}, nil, CauseOK, ""},
+		{"the name that the client asked for is verified", nil, &terminate.BackendTLS{Files: files(t, inside, nil)}, nil, CauseOK, ""},
 		{"another name is sent and verified", func(t *testing.T) string { return servingTLS(t, serves("internal.example"), echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool(), SNI: "internal.example"}, nil, CauseOK, ""},
-		{"a backend of another authority", nil, &terminate.BackendTLS{CA: strangers.pool()}, nil, CauseBackendTLS, "signed by unknown authority"},
+			&terminate.BackendTLS{Files: files(t, inside, nil), SNI: "internal.example"}, nil, CauseOK, ""},
+		{"a backend of another authority", nil, &terminate.BackendTLS{Files: files(t, strangers, nil)}, nil, CauseBackendTLS, "signed by unknown authority"},
 		{"a backend with another name", func(t *testing.T) string { return servingTLS(t, serves("internal.example"), echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool()}, nil, CauseBackendTLS, "certificate is valid for internal.example, not www.example.com"},
+			&terminate.BackendTLS{Files: files(t, inside, nil)}, nil, CauseBackendTLS, "certificate is valid for internal.example, not www.example.com"},
 		{"a backend that is not verified", nil, &terminate.BackendTLS{Insecure: true}, nil, CauseOK, ""},
 		{"a certificate is shown", func(t *testing.T) string { return servingTLS(t, mutual, echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool(), Certificate: own}, nil, CauseOK, ""},
+			&terminate.BackendTLS{Files: files(t, inside, own)}, nil, CauseOK, ""},
 		{"what was agreed with the client is offered", func(t *testing.T) string { return servingTLS(t, serves(carried, "h2"), echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool()}, []string{"h2"}, CauseOK, ""},
+			&terminate.BackendTLS{Files: files(t, inside, nil)}, []string{"h2"}, CauseOK, ""},
 		{"a backend that does not speak it", func(t *testing.T) string { return servingTLS(t, serves(carried), echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool()}, []string{"h2"}, CauseBackendTLS, "backend: does not speak h2"},
+			&terminate.BackendTLS{Files: files(t, inside, nil)}, []string{"h2"}, CauseBackendTLS, "backend: does not speak h2"},
 		{"HTTP/1.1 is what is spoken without", func(t *testing.T) string { return servingTLS(t, serves(carried), echoTLS) },
-			&terminate.BackendTLS{CA: inside.pool()}, []string{"http/1.1"}, CauseOK, ""},
+			&terminate.BackendTLS{Files: files(t, inside, nil)}, []string{"http/1.1"}, CauseOK, ""},
 		{"a backend that hangs up", hangUp, &terminate.BackendTLS{Insecure: true}, nil, CauseAnswerFail, ""},
 		{"a backend that speaks no TLS", echo2, &terminate.BackendTLS{Insecure: true}, nil, CauseBackendTLS, ""},
 	} {
@@ -108,7 +108,7 @@ func TestABackendWhoseTLSIsWrongIsPassedOver(t *testing.T) {
 	inside, strangers := newAuthority(t, "inside"), newAuthority(t, "strangers")
 	wrong := servingTLS(t, &tls.Config{Certificates: []tls.Certificate{*strangers.issue(t, carried)}}, echoTLS)
 	right := servingTLS(t, &tls.Config{Certificates: []tls.Certificate{*inside.issue(t, carried)}}, echoTLS)
-	r := reencrypted(t, nil, &terminate.BackendTLS{CA: inside.pool()}, wrong, right)
+	r := reencrypted(t, nil, &terminate.BackendTLS{Files: files(t, inside, nil)}, wrong, right)
 	if _, err := talk(r.addr, &tls.Config{ServerName: carried}); err != nil {
 		t.Fatal(err)
 	}

@@ -58,9 +58,9 @@ type Server struct {
 	// change is taken by whoever prepares a change, until it is made or given up; what follows is the holder's.
 	change   chan struct{}
 	table    *route.Table
-	left     map[string]*livePool         // pools that are no more, as long as they have connections
-	settings []Setting                    // what the operator has said of backends
-	policies map[string]*terminate.Policy // by route, of those in force whose TLS ends here
+	left     map[string]*livePool // pools that are no more, as long as they have connections
+	settings []Setting            // what the operator has said of backends
+	certSets map[owner]*certs.Set // of what is in force
 
 	world          atomic.Pointer[world]
 	limits         atomic.Pointer[Limits]
@@ -81,7 +81,7 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
 		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
 		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
-		policies: map[string]*terminate.Policy{},
+		certSets: map[owner]*certs.Set{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 
@@ -15,6 +16,7 @@ func (c *checker) acme(r *file.Route, set *certs.Set) *acme.Manager {
 	a, mistakes := r.Terminate.ACME, len(c.mistakes)
 	cfg := acme.Config{
 		Names: ordered(r, set), Directory: c.directoryURL(a), Email: c.email(a.Email), Storage: c.path(a.Storage.V), HTTPBind: a.HTTPBind.V,
+		Key: a.KeyType.V, Binding: c.binding(a),
 	}
 	for _, challenge := range a.Challenges {
 		cfg.TLSALPN = cfg.TLSALPN || challenge.V == file.TLSALPN01
@@ -41,6 +43,32 @@ func (c *checker) acme(r *file.Route, set *certs.Set) *acme.Manager {
 		return nil
 	}
 	return m
+}
+
+// binding is what an account of an authority is tied to.
+func (c *checker) binding(a *file.ACME) acme.Binding {
+	e := a.EAB
+	if e == nil {
+		return acme.Binding{}
+	}
+	if strings.ContainsFunc(e.Kid.V, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.errorf(e.Kid, "copy it as the authority gave it", "kid: %q is no key identifier: that is printable ASCII without spaces", e.Kid.V)
+	}
+	if !a.DirectoryURL.IsSet() {
+		c.warnf(e, "directory_url names the authority that gave it", "acme: Let's Encrypt has no use for eab")
+	}
+	b := acme.Binding{KeyID: e.Kid.V, File: c.path(e.HMACKeyFile.V)}
+	if !e.HMACKeyFile.IsSet() {
+		return b // missing or wrong, and said so
+	}
+	warning, err := b.Check()
+	if warning != nil {
+		c.fileMistake("hmac_key_file", e.HMACKeyFile, warning, c.warnf)
+	}
+	if wrong, ok := errors.AsType[*certs.Error](err); ok {
+		c.fileMistake("hmac_key_file", e.HMACKeyFile, wrong, c.errorf)
+	}
+	return b
 }
 
 // ordered are the hosts of a route to order certificates for: whole names that have none, or only the default.

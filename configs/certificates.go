@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"crypto/tls"
 	"errors"
 	"io/fs"
 	"strings"
@@ -40,6 +39,7 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 		set.Order(m)
 	}
 	c.covered(r, set)
+	c.coveredWithoutName(r, set)
 	return set
 }
 
@@ -66,19 +66,23 @@ func (c *checker) certificateFiles(t *file.Terminate) (cfg *certs.Config, sound 
 
 // certificateMistake says what is wrong with a file of certificates, called as it is written.
 func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say func(placed, string, string, ...any)) {
-	var at file.Path
-	var key string
 	switch e.Part {
 	case certs.PartCert:
-		at, key = t.Certificates[e.Index].Cert, "cert"
+		c.fileMistake("cert", t.Certificates[e.Index].Cert, e, say)
 	case certs.PartKey:
-		at, key = t.Certificates[e.Index].Key, "key"
-		if !at.IsSet() { // it is in the same file
-			at, key = t.Certificates[e.Index].Cert, "cert"
+		p := &t.Certificates[e.Index]
+		if p.Key.IsSet() {
+			c.fileMistake("key", p.Key, e, say)
+		} else { // it is in the same file
+			c.fileMistake("cert", p.Cert, e, say)
 		}
 	case certs.PartDir:
-		at, key = t.Directories[e.Index], "directories"
+		c.fileMistake("directories", t.Directories[e.Index], e, say)
 	}
+}
+
+// fileMistake says what is wrong with the file of a key of the text.
+func (c *checker) fileMistake(key string, at file.Path, e *certs.Error, say func(placed, string, string, ...any)) {
 	say(at, c.fileHint(e, at), "%s: %s %s", key, at.V, e.Why)
 }
 
@@ -109,6 +113,13 @@ func (c *checker) covered(r *file.Route, set *certs.Set) {
 	}
 }
 
+// coveredWithoutName points at a route that takes hellos without a name and has no certificate for them.
+func (c *checker) coveredWithoutName(r *file.Route, set *certs.Set) {
+	if r.NoSNI.V && set.Covers("") != nil {
+		c.errorf(r.NoSNI, "make one the default with `default: true`", "route %q: there is no certificate for hellos without a server name", r.Name.V)
+	}
+}
+
 // isHost reports whether a host of a route can be one.
 func isHost(host string) bool {
 	if host == "*" || strings.HasPrefix(host, "~") {
@@ -118,27 +129,37 @@ func isHost(host string) bool {
 	return err == nil
 }
 
-// keyPair reads a certificate to show to backends, and its key. It returns nil if something is wrong.
-func (c *checker) keyPair(cert, key file.Path) *tls.Certificate {
-	if !cert.IsSet() || !key.IsSet() {
-		return nil // missing or wrong, and said so
+// backendFiles opens what is shown to the backends of a pool, and trusted; nil if nothing is named, or something is wrong.
+func (c *checker) backendFiles(t *file.BackendTLS) *certs.Set {
+	cfg := &certs.Config{CA: c.path(t.CA.V)}
+	if t.Cert.IsSet() && t.Key.IsSet() { // otherwise missing or wrong, and said so
+		// A default, since a client's certificate need not be for a name. Backends say themselves if it has expired.
+		cfg.Pairs = []certs.PairFile{{Cert: c.path(t.Cert.V), Key: c.path(t.Key.V), Default: true, AllowExpired: true}}
 	}
-	t := &file.Terminate{Certificates: []file.Certificate{{Cert: cert, Key: key}}}
-	// A default, since a client's certificate need not be for a name. Backends say themselves if it has expired.
-	pair := certs.PairFile{Cert: c.path(cert.V), Key: c.path(key.V), Default: true, AllowExpired: true}
-	set, err := certs.Open(&certs.Config{Pairs: []certs.PairFile{pair}})
+	if cfg.CA == "" && cfg.Pairs == nil {
+		return nil
+	}
+	set, err := certs.Open(cfg)
 	if wrong, ok := errors.AsType[certs.Errors](err); ok {
 		for _, e := range wrong {
-			c.certificateMistake(t, e, c.errorf)
+			c.backendMistake(t, e, c.errorf)
 		}
 		return nil
 	}
 	for _, e := range set.Warnings() {
-		c.certificateMistake(t, e, c.warnf)
+		c.backendMistake(t, e, c.warnf)
 	}
-	choices, err := set.Choices("")
-	if err != nil {
-		return nil // not with a default
+	return set
+}
+
+// backendMistake says what is wrong with a file of TLS towards backends.
+func (c *checker) backendMistake(t *file.BackendTLS, e *certs.Error, say func(placed, string, string, ...any)) {
+	switch e.Part {
+	case certs.PartCA:
+		c.fileMistake("ca", t.CA, e, say)
+	case certs.PartKey:
+		c.fileMistake("key", t.Key, e, say)
+	default:
+		c.fileMistake("cert", t.Cert, e, say)
 	}
-	return choices[0].Certificate
 }

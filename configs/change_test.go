@@ -181,7 +181,7 @@ hint: remove the key, or give it a value`},
 		{"a list", "shop", "[]", `origin:1:1: the route must be a mapping of keys, not a list
 []
 ^
-hint: keys are name, hosts, alpn, clients, listeners, pool, split, reject, terminate`},
+hint: keys are name, hosts, no_sni, alpn, clients, listeners, pool, split, reject, terminate`},
 		{"nothing", "shop", "", `origin:1:1: the route is empty
 hint: send its keys as YAML or JSON`},
 		{"null alone", "shop", "null", `origin:1:1: the route has no value

@@ -50,12 +50,15 @@ func (c *checker) conflictHint(routes []file.Route, x *route.Conflict, from file
 	return "the other one is on " + c.line(hostPlace(&routes[x.Other], x.OtherHost), from)
 }
 
-// hostPlace is where a host of a route stands, or the route where there is no such host.
+// hostPlace is where a host of a route stands, or the route where there is no such host. After the hosts there is no_sni.
 func hostPlace(r *file.Route, host int) file.At {
-	if host < 0 || host >= len(r.Hosts) {
-		return r.Place()
+	switch {
+	case host >= 0 && host < len(r.Hosts):
+		return r.Hosts[host].At
+	case host == len(r.Hosts) && r.NoSNI.V:
+		return r.NoSNI.At
 	}
-	return r.Hosts[host].At
+	return r.Place()
 }
 
 // conflictsOf takes the conflicts out of an error that joins them, and what else there is.

@@ -34,7 +34,8 @@ func TestTheExamplesDoWhatTheySay(t *testing.T) {
 		{"two-certificates-one-address", "public", "example.com", "h2", stranger, "websites"},
 		{"two-certificates-one-address", "public", "www.example.net", "", stranger, "websites"},
 		{"two-certificates-one-address", "public", "vault.example.org", "", stranger, "vault"},
-		{"two-certificates-one-address", "public", "other.example.com", "", stranger, "alert"},
+		{"two-certificates-one-address", "public", "other.example.com", "", stranger, "websites"},
+		{"two-certificates-one-address", "public", "", "", stranger, "websites"},
 
 		{"behind-a-proxy", "from-the-edge", "partners.example.com", "", stranger, "partners"},
 		{"behind-a-proxy", "from-the-edge", "partners.example.com", "", office, "alert"},

@@ -18,6 +18,12 @@ func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
 	cfg.Hosts = make([]string, len(r.Hosts))
 	for j, h := range r.Hosts {
 		cfg.Hosts[j] = h.V
+		if h.V == route.NoName {
+			c.errorf(h, "say `no_sni: true` instead", "%q is no host", h.V)
+		}
+	}
+	if r.NoSNI.V {
+		cfg.Hosts = append(cfg.Hosts, route.NoName)
 	}
 	for _, l := range r.Listeners {
 		c.listener(n, l)

@@ -41,8 +41,11 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	cfg.Certificates = set
 	p, err := terminate.NewPolicy(cfg)
 	if err != nil {
-		c.policyMistake(name, t, err)
+		c.policyMistake(name, t, err, c.errorf)
 		return nil
+	}
+	for _, w := range p.Warnings() {
+		c.policyMistake(name, t, w, c.warnf)
 	}
 	return p
 }
@@ -94,10 +97,10 @@ func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
 }
 
 // policyMistake points at the file that is wrong.
-func (c *checker) policyMistake(name string, t *file.Terminate, err error) {
+func (c *checker) policyMistake(name string, t *file.Terminate, err error, say func(placed, string, string, ...any)) {
 	wrong, ok := errors.AsType[*terminate.FileError](err)
 	if !ok {
-		c.errorf(t, "", "route %q: %v", name, err)
+		say(t, "", "route %q: %v", name, err)
 		return
 	}
 	files := map[string]file.Path{}
@@ -118,24 +121,20 @@ func (c *checker) policyMistake(name string, t *file.Terminate, err error) {
 		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
 			hint = "relative paths start at " + c.dir
 		}
-		c.errorf(at, hint, "%s: %s: %s", key, at.V, wrong.Why)
+		say(at, hint, "%s: %s: %s", key, at.V, wrong.Why)
 		return
 	}
 }
 
 func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {
 	x := &terminate.BackendTLS{SNI: c.serverName(t.SNI).String(), Insecure: !t.Verify.V, ALPN: protocols(t.ALPN)}
-	if t.CA.IsSet() {
-		x.CA = c.authorities(t.CA)
-	}
 	if t.Has("ca") && !t.Verify.V {
 		c.errorf(t, "remove one of them", "pool %q: tls has a ca to trust, and verify: false", name)
 	}
 	if t.Has("cert") != t.Has("key") {
 		c.errorf(t, "", "pool %q: tls needs cert and key together", name)
-	} else if t.Has("cert") {
-		x.Certificate = c.keyPair(t.Cert, t.Key)
 	}
+	x.Files = c.backendFiles(t)
 	return x
 }
 

@@ -129,6 +129,8 @@ func certificates(t testing.TB) (dir string) {
 		"clients.crt": {clients, 0o644}, "clients.crl": {clientLists, 0o644},
 		"partners.crt": {partners, 0o644}, "partners.crl": {partnerLists, 0o644}, "shared.key": {bytes.Repeat([]byte("s"), 80), 0o600},
 		"tickets.key": {bytes.Repeat([]byte("k"), 80), 0o600}, "tickets.open": {bytes.Repeat([]byte("k"), 48), 0o644},
+		"eab.key": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMw\n"), 0o600}, "other.eab": {[]byte("+/NlY3JldC1zZWNyZXQ="), 0o400},
+		"open.eab": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQ"), 0o640}, "readable.eab": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQ"), 0o444},
 		"www.crt": {certW, 0o644}, "www.key": {keyA, 0o600},
 		"old.crt": {certOld, 0o644}, "both.pem": {append(keyA, certA...), 0o600}, "open.key": {keyA, 0o644},
 		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},

@@ -30,13 +30,10 @@ type Step struct {
 
 // Explain decides as [Snapshot.Match] does, and tells everything. It is meant for people, not for the hot path.
 func (s *Snapshot) Explain(q *Query) Explanation {
-	if q.Name.IsZero() {
-		return s.explainFallback(q, VerdictNoSNI, nil)
-	}
 	var tried steps
 	r := s.find(q, &tried)
 	if r == nil {
-		return s.explainFallback(q, VerdictUnknownSNI, tried)
+		return s.explainFallback(q, q.unmatched(), tried)
 	}
 	d := Decision{Verdict: VerdictRoute, Route: r, Pool: r.Action.pick(q.Draw), Reject: r.Action.Reject}
 	return Explanation{Name: q.Name, Decision: d, Action: r.Action, Steps: tried}
@@ -216,7 +213,7 @@ func (e Explanation) String() string {
 func (e Explanation) WriteText(w io.Writer) error {
 	name := e.Name.String()
 	if e.Name.IsZero() {
-		name = "(no server name)"
+		name = NoName
 	}
 	if _, err := fmt.Fprintf(w, "%s: %s\n", name, e.summary()); err != nil {
 		return err

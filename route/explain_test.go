@@ -85,7 +85,8 @@ split.example.com: route secure-split, terminate TLS, then split web 33.33 %, ap
 `},
 		{"no name", "", Query{Listener: "public"}, `
 (no server name): pool legacy
-  1. -  listener public  yes  the client sends no server name: no_sni of the listener
+  1. (no server name)  route nameless   no   listeners: wants old; the listener is public
+  2. -                 listener public  yes  the client sends no server name: no_sni of the listener
 `},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestExplainJSON(t *testing.T) {
 			`"targets":[],"steps":[{"host":"blocked.example.com","route":"blocked","won":true,"reason":"the host matches; no conditions"}]}`},
 		{"", `{"name":"","verdict":"no_sni","route":null,"action":"pool","pool":"legacy","reject":null,` +
 			`"targets":[{"pool":"legacy","weight":1,"percent":100}],"steps":[` +
+			`{"host":"(no server name)","route":"nameless","won":false,"reason":"listeners: wants old; the listener is public"},` +
 			`{"host":"","listener":"public","won":true,"reason":"the client sends no server name: no_sni of the listener"}]}`},
 	} {
 		q := Query{Listener: "public"}

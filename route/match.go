@@ -2,25 +2,36 @@ package route
 
 import "sync"
 
-// Match decides. It never fails: an unmatched name gets the listener's unknown_sni, a missing name its no_sni, and
-// both get an alert where the listener is not known or says nothing. A hello that could not be read has no
+// Match decides. It never fails: an unmatched name gets the listener's unknown_sni, an unmatched hello without one its
+// no_sni, and both get an alert where the listener is not known or says nothing. A hello that could not be read has no
 // business here: its sender must be refused before.
 func (s *Snapshot) Match(q *Query) Decision {
-	if q.Name.IsZero() {
-		return s.fallback(q, VerdictNoSNI)
-	}
 	r := s.find(q, nil)
 	if r == nil {
-		return s.fallback(q, VerdictUnknownSNI)
+		return s.fallback(q, q.unmatched())
 	}
 	return Decision{Verdict: VerdictRoute, Route: r, Pool: r.Action.pick(q.Draw), Reject: r.Action.Reject}
 }
 
-// find returns the route for a name, or nil. Every candidate it looks at is noted in steps, which may be nil.
+// unmatched is the verdict where no route takes q.
+func (q *Query) unmatched() Verdict {
+	if q.Name.IsZero() {
+		return VerdictNoSNI
+	}
+	return VerdictUnknownSNI
+}
+
+// find returns the route for a name, or for none, or nil. Every candidate it looks at is noted in steps, which may be nil.
 //
 // Hosts are tried from the most to the least specific one; where no candidate of a host holds, the search goes on with
-// the next.
+// the next. No host but NoName is for a hello without a name, not even "*".
 func (s *Snapshot) find(q *Query, steps *steps) *Route {
+	if q.Name.IsZero() {
+		if row := s.host(noNameKey); row != nil {
+			return firstThatHolds(row.candidates, q, steps)
+		}
+		return nil
+	}
 	key := newSearchKey(q.Name)
 	defer key.release()
 	row := s.longest(key)

@@ -12,6 +12,7 @@ func contractRoutes() *Set {
 			{Name: "public", NoSNI: toPool("legacy"), UnknownSNI: Action{Reject: RejectClose}},
 			{Name: "inside", NoSNI: Action{Reject: RejectReset}, UnknownSNI: toPool("legacy")},
 			{Name: "silent"},
+			{Name: "old", NoSNI: toPool("legacy")},
 		},
 		Pools: []string{"api", "acme", "web", "legacy", "db", "deep", "any"},
 		Routes: []Route{
@@ -25,6 +26,7 @@ func contractRoutes() *Set {
 			{Name: "inner", Hosts: []string{"only.inside.org"}, Listeners: []string{"inside"}, Action: toPool("web")},
 			{Name: "h2-org", Hosts: []string{"*.inside.org"}, ALPN: []string{"h2"}, Action: toPool("deep")},
 			{Name: "any-h3", Hosts: []string{"*"}, ALPN: []string{"h3"}, Action: toPool("any")},
+			{Name: "nameless", Hosts: []string{"*.nameless.org", NoName}, Listeners: []string{"old"}, Action: toPool("web")},
 		},
 	}
 }
@@ -64,6 +66,8 @@ func TestMatch(t *testing.T) {
 		{"no name", "", Query{Listener: "public"}, "no_sni", "legacy"},
 		{"no name never reaches a route for any name", "", Query{Listener: "public", ALPN: ProtocolList{"h3"}}, "no_sni", "legacy"},
 		{"no name on a listener that says nothing", "", Query{Listener: "silent"}, "no_sni", ""},
+		{"no name, and a route that is for it", "", Query{Listener: "old"}, "nameless", "web"},
+		{"a name never reaches a route for no name", "example.org", Query{Listener: "old"}, "unknown_sni", ""},
 		{"an unknown name on a listener that nobody knows", "example.org", Query{Listener: "?"}, "unknown_sni", ""},
 	} {
 		t.Run(tt.what, func(t *testing.T) {

@@ -41,6 +41,12 @@ func (x *expression) takenBy() iter.Seq[pattern] {
 	}
 }
 
+// NoName is the host of a [Route] that takes hellos without a server name. It is no name, so nothing else is that host.
+const NoName = "(no server name)"
+
+// noNameKey is its place in the host tree. No key of a name begins with it, and only that of "*" is a prefix of it.
+const noNameKey = string(rune(endExact))
+
 // Ends of a key in the host tree. endExact sorts before every byte of a name and is none.
 const (
 	endSuffix = '.'
@@ -56,8 +62,11 @@ func parsePattern(host string) (pattern, error) {
 		}
 		return pattern{kind: kindRegexp, key: expr.canonical, expr: expr}, nil
 	}
-	if host == "*" {
+	switch host {
+	case "*":
 		return pattern{kind: kindAny}, nil
+	case NoName:
+		return pattern{kind: kindExact, key: noNameKey}, nil
 	}
 	k, end := kindExact, byte(endExact)
 	rest, ok := strings.CutPrefix(host, "*.")
@@ -76,6 +85,7 @@ func parsePattern(host string) (pattern, error) {
 //	api.example.com  ->  com.example.api\x00
 //	*.example.com    ->  com.example.
 //	*                ->  (empty)
+//	NoName           ->  \x00
 //
 // So the longest key that is a prefix of a name's exact key is the most specific host that matches it, and
 // "*.example.com" is a prefix of what is below example.com and not of example.com itself.

@@ -58,9 +58,11 @@ func respell(rng *rand.Rand, name string) string {
 }
 
 func randomHost(rng *rand.Rand) string {
-	switch rng.IntN(12) {
+	switch rng.IntN(13) {
 	case 0:
 		return "*"
+	case 12:
+		return NoName
 	case 1, 2:
 		return oneOf(rng, randomExpressions)
 	case 3, 4, 5, 6:
@@ -139,6 +141,9 @@ func withoutConflicts(t *testing.T, s *Set) *Set {
 
 func randomQuery(rng *rand.Rand) *slowQuery {
 	q := &slowQuery{name: respell(rng, randomHostName(rng)), listener: oneOf(rng, randomListeners)}
+	if rng.IntN(20) == 0 {
+		q.name = "" // the hello has none
+	}
 	for range rng.IntN(3) {
 		q.alpn = append(q.alpn, oneOf(rng, randomProtocols))
 	}
@@ -151,7 +156,11 @@ func randomQuery(rng *rand.Rand) *slowQuery {
 // query is q as the table takes it.
 func (q *slowQuery) query(t *testing.T, draw uint64) *Query {
 	t.Helper()
-	return &Query{Name: mustName(t, q.name), ALPN: ProtocolList(q.alpn), Client: q.client, Listener: q.listener, Draw: draw}
+	var name Name
+	if q.name != "" {
+		name = mustName(t, q.name)
+	}
+	return &Query{Name: name, ALPN: ProtocolList(q.alpn), Client: q.client, Listener: q.listener, Draw: draw}
 }
 
 func parsePrefixes(texts []string) (out []netip.Prefix) {

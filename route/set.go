@@ -18,7 +18,7 @@ type Set struct {
 // Listener is what the table has to know of a listener.
 type Listener struct {
 	Name       string
-	NoSNI      Action // for a sound hello without a server name; the zero Action means alert
+	NoSNI      Action // for a sound hello without a server name that no route takes; the zero Action means alert
 	UnknownSNI Action // for a name that no route matches; the zero Action means alert
 }
 
@@ -26,7 +26,7 @@ type Listener struct {
 type Route struct {
 	Name      string
 	Index     int            // ascending in file order, with holes after a change; breaks ties. [Table] sets it
-	Hosts     []string       // as written: exact, "*.suffix", "~regexp", "*"
+	Hosts     []string       // as written: exact, "*.suffix", "~regexp", "*"; or NoName
 	ALPN      []string       // any of these in the client's list; empty: no condition
 	Clients   []netip.Prefix // the client's address is in one of them; empty: no condition
 	Listeners []string       // any of these by name; empty: no condition

@@ -49,6 +49,8 @@ type slowQuery struct {
 
 func slowHost(h, name string) (rule, length int, ok bool) {
 	switch {
+	case h == NoName || name == "":
+		return 0, 0, h == NoName && name == ""
 	case h == "*":
 		return 4, 0, true
 	case h[0] == '~':

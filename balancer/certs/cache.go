@@ -162,7 +162,7 @@ func (e *entry) look(log *slog.Logger) *finding {
 func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
 	p := e.pairs[i]
 	switch {
-	case stampOf(f.Cert).info == nil:
+	case StampOf(f.Cert).info == nil:
 		e.pairs[i] = nil
 		return nil
 	case p != nil:

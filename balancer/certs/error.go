@@ -10,6 +10,7 @@ const (
 	PartCert Part = iota // Pairs[Index].Cert
 	PartKey              // Pairs[Index].Key
 	PartDir              // Dirs[Index]
+	PartCA               // CA
 )
 
 // Error is one thing that is wrong with a [Config], or with a file that it leads to.

@@ -10,21 +10,40 @@ import (
 	"time"
 )
 
-// maxFile is the largest file that is read, in bytes. A certificate with its chain has about 5 KiB.
-const maxFile = 1 << 20
+// Largest files that are read, in bytes. A certificate with its chain has about 5 KiB; the bundle of all public authorities
+// has 0.25 MiB.
+const (
+	maxPair        = 1 << 20
+	maxAuthorities = 8 << 20
+)
 
-// content is what a file held.
-type content struct {
-	data    []byte
-	seen    stamp
-	access  *Error // others may touch it who must not; nil for what is no secret
-	warning *Error // about who may touch it
+// File is what a file held when it was read.
+type File struct {
+	Data    []byte
+	Stamp   Stamp  // the zero Stamp if it could not be opened
+	Warning *Error // about who may touch a secret, where nobody at hand can change that; nil for none
+
+	access *Error // others may touch a secret who must not
 }
 
-// readFile reads a file, which holds a private key if secret. Its mode is looked at and its bytes are read through one
+// ReadFile reads a file of at most limit bytes. If it is a secret, such as a private key, nobody but root and the user of
+// this process may touch it. The error is an [*Error]; the Stamp is that of the file even then.
+func ReadFile(path string, limit int64, secret bool) (File, error) {
+	f, wrong := readFile(path, limit, secret)
+	if wrong == nil {
+		wrong = f.access
+	}
+	if wrong != nil {
+		clear(f.Data)
+		return File{Stamp: f.Stamp}, wrong
+	}
+	return f, nil
+}
+
+// readFile is ReadFile, which leaves it to the caller whether the wrong people may touch a secret that may be none. Its mode is looked at and its bytes are read through one
 // descriptor, so that what is checked is what is read. Links are followed, since certbot and Kubernetes put links there:
 // what counts is who may touch the file at their end.
-func readFile(path string, secret bool) (c content, wrong *Error) {
+func readFile(path string, limit int64, secret bool) (c File, wrong *Error) {
 	// Without O_NONBLOCK the opening of a pipe would wait for whoever writes to it.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -35,19 +54,19 @@ func readFile(path string, secret bool) (c content, wrong *Error) {
 	if err != nil {
 		return c, unreadable(path, err)
 	}
-	c.seen = stamp{info: info, at: time.Now()}
+	c.Stamp = Stamp{info: info, at: time.Now()}
 	if !info.Mode().IsRegular() {
 		return c, &Error{File: path, Why: "is not a regular file"}
 	}
 	if secret {
-		c.warning, c.access = checkAccess(path, info)
+		c.Warning, c.access = checkAccess(path, info)
 	}
-	c.data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	c.Data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
 		return c, unreadable(path, err)
-	case len(c.data) > maxFile:
-		return c, &Error{File: path, Why: "is larger than 1 MiB"}
+	case int64(len(c.Data)) > limit:
+		return c, &Error{File: path, Why: fmt.Sprintf("is larger than %d MiB", limit>>20)}
 	}
 	return c, nil
 }
@@ -92,31 +111,32 @@ func onReadOnly(path string) bool {
 	return errors.Is(err, syscall.EROFS)
 }
 
-// stamp tells versions of a file apart without reading it. The zero stamp is that of a file that is not there.
-type stamp struct {
+// Stamp tells versions of a file apart without reading it. The zero Stamp is that of a file that is not there.
+type Stamp struct {
 	info fs.FileInfo
 	at   time.Time // when it was looked at
 }
 
-func stampOf(path string) stamp {
+// StampOf looks at a file.
+func StampOf(path string) Stamp {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{}
+		return Stamp{}
 	}
-	return stamp{info: info, at: time.Now()}
+	return Stamp{info: info, at: time.Now()}
 }
 
 // settling is how long a file is not trusted to be unchanged by its time of change, which two writes may share where the
 // clock of the file system is coarse.
 const settling = 2 * time.Second
 
-// unchanged reports whether a file that was read at a is sure to be the same at b.
-func (a stamp) unchanged(b stamp) bool {
+// Unchanged reports whether a file that was read at a is sure to be the same at b.
+func (a Stamp) Unchanged(b Stamp) bool {
 	return a.same(b) && (a.info == nil || a.at.Sub(a.info.ModTime()) > settling)
 }
 
 // same reports whether nothing tells a and b apart.
-func (a stamp) same(b stamp) bool {
+func (a Stamp) same(b Stamp) bool {
 	if a.info == nil || b.info == nil {
 		return a.info == b.info
 	}

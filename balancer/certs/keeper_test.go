@@ -131,6 +131,36 @@ func TestABrokenPairLeavesTheOldOneAndIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestAuthoritiesAreFollowedAndABrokenFileIsToldOnce(t *testing.T) {
+	certs, _ := synctestCerts(t)
+	kept(t, func(dir string) *Config {
+		return &Config{CA: write(t, dir, "ca.crt", certs["a"])}
+	}, func(t *testing.T, s *Set, log *journal) {
+		first := s.Authorities()
+		swap(t, s.cfg.CA, []byte("a comment\n"), certs["a"])
+		time.Sleep(time.Minute)
+		if text := log.take(); s.Authorities() != first || text != "" {
+			t.Errorf("a comment is a change; the log says %q", text)
+		}
+		swap(t, s.cfg.CA, certs["a"], certs["a renewed"])
+		time.Sleep(2 * time.Second)
+		both := s.Authorities()
+		if text := log.take(); both == first || both.Equal(first) || strings.Count(text, "authorities taken") != 1 {
+			t.Errorf("a second authority was not taken; the log says %q", text)
+		}
+		swap(t, s.cfg.CA)
+		time.Sleep(time.Minute)
+		if text := log.take(); s.Authorities() != both || strings.Count(text, "holds no certificate") != 1 || strings.Count(text, "\n") != 1 {
+			t.Errorf("of an empty file, the log says %q", text)
+		}
+		swap(t, s.cfg.CA, certs["a"])
+		time.Sleep(2 * time.Second)
+		if !s.Authorities().Equal(first) {
+			t.Error("a good file after it was not taken")
+		}
+	})
+}
+
 func TestTheEndOfACertificateIsSpokenOfOnceADay(t *testing.T) {
 	t.Parallel()
 	dir, log := t.TempDir(), &journal{}

@@ -44,7 +44,7 @@ var flaws = []flaw{
 	}, PartKey, "pipe", "is not a regular file", ""},
 	{"a file that is too large", func(t *testing.T, dir string) Config {
 		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
-		write(t, dir, "a.crt", make([]byte, maxFile+1))
+		write(t, dir, "a.crt", make([]byte, maxPair+1))
 		return one(p.Cert, p.Key)
 	}, PartCert, "a.crt", "is larger than 1 MiB", ""},
 	{"no certificate in the file", func(t *testing.T, dir string) Config {

@@ -16,7 +16,7 @@ type pair struct {
 
 	// Of the keeper's goroutine, under Set.mu.
 	broken  bool      // the files were, at the last look
-	refused [2]stamp  // what they were then
+	refused [2]Stamp  // what they were then
 	told    bool      // the log says so
 	warned  time.Time // when the log last spoke of the end of the certificate
 }
@@ -24,7 +24,7 @@ type pair struct {
 // loaded is what the files of a pair held.
 type loaded struct {
 	cert     *Choice
-	stamps   [2]stamp // of the certificate and of the key, when they were read
+	stamps   [2]Stamp // of the certificate and of the key, when they were read
 	warnings []*Error
 }
 
@@ -58,22 +58,22 @@ func isMismatch(wrong Errors) bool {
 
 // load reads the files of a pair and checks them. The stamps are those of what was read, even if something is wrong.
 func load(f PairFile) (l loaded, wrong Errors) {
-	cert, bad := readFile(f.Cert, f.Key == f.Cert)
-	l.add(PartCert, cert.warning, bad, &wrong)
+	cert, bad := readFile(f.Cert, maxPair, f.Key == f.Cert)
+	l.add(PartCert, cert.Warning, bad, &wrong)
 	key := cert
 	if f.Key != f.Cert {
-		key, bad = readFile(f.Key, true)
-		l.add(PartKey, key.warning, bad, &wrong)
+		key, bad = readFile(f.Key, maxPair, true)
+		l.add(PartKey, key.Warning, bad, &wrong)
 	}
-	defer clear(key.data) // what is left of the key is in the certificate
-	l.stamps = [2]stamp{cert.seen, key.seen}
-	if blocks(key.data).key { // otherwise there is worse to say
+	defer clear(key.Data) // what is left of the key is in the certificate
+	l.stamps = [2]Stamp{cert.Stamp, key.Stamp}
+	if blocks(key.Data).key { // otherwise there is worse to say
 		l.add(keyPart(f), nil, key.access, &wrong)
 	}
 	if wrong != nil {
 		return l, wrong
 	}
-	if l.cert, bad = parse(f, cert.data, key.data); bad != nil {
+	if l.cert, bad = parse(f, cert.Data, key.Data); bad != nil {
 		return l, Errors{bad}
 	}
 	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
@@ -103,12 +103,12 @@ func (l *loaded) add(part Part, warning, bad *Error, wrong *Errors) {
 // refresh takes the files of a pair if they have changed and are good, and reports whether the certificate is another
 // one. Whatever is wrong with them is told once, and only if it is still so at the next look.
 func (p *pair) refresh(log *slog.Logger) (changed bool) {
-	now := [2]stamp{stampOf(p.file.Cert), stampOf(p.file.Key)}
+	now := [2]Stamp{StampOf(p.file.Cert), StampOf(p.file.Key)}
 	switch {
-	case p.stamps[0].unchanged(now[0]) && p.stamps[1].unchanged(now[1]):
+	case p.stamps[0].Unchanged(now[0]) && p.stamps[1].Unchanged(now[1]):
 		p.broken, p.told = false, false
 		return false
-	case p.told && p.refused[0].unchanged(now[0]) && p.refused[1].unchanged(now[1]):
+	case p.told && p.refused[0].Unchanged(now[0]) && p.refused[1].Unchanged(now[1]):
 		return false
 	}
 	l, wrong := load(p.file)
@@ -127,7 +127,7 @@ func (p *pair) refresh(log *slog.Logger) (changed bool) {
 	return changed
 }
 
-func (p *pair) refuse(stamps [2]stamp, wrong Errors, log *slog.Logger) {
+func (p *pair) refuse(stamps [2]Stamp, wrong Errors, log *slog.Logger) {
 	again := p.broken && p.refused[0].same(stamps[0]) && p.refused[1].same(stamps[1])
 	p.broken, p.refused = true, stamps
 	if !again || p.told {

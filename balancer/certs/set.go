@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"slices"
@@ -26,6 +27,7 @@ type Source interface {
 type Config struct {
 	Pairs []PairFile // of equal fitness, the first is preferred
 	Dirs  []string   // directories of certificates, in this order
+	CA    string     // PEM: authorities that the other side of a connection is verified with; "": none are named
 }
 
 // PairFile is a certificate with its chain, and its private key.
@@ -36,12 +38,13 @@ type PairFile struct {
 	AllowExpired bool   // an expired certificate is a warning and no mistake
 }
 
-// Set is what one route terminates with. It is safe for any number of goroutines.
+// Set is what one route terminates with, or what a pool shows to its backends and trusts them by. It is safe for any number of goroutines.
 type Set struct {
 	cfg      *Config
 	acme     ACME    // nil: none
 	pairs    []*pair // in the order of cfg
 	dirs     []*directory
+	ca       *authorities // nil: none are named
 	warnings []*Error
 	index    atomic.Pointer[index] // of pairs
 	log      atomic.Pointer[slog.Logger]
@@ -66,6 +69,12 @@ func Open(cfg *Config) (*Set, error) {
 			wrong = append(wrong, err)
 		}
 		s.dirs = append(s.dirs, d)
+	}
+	if cfg.CA != "" {
+		var err *Error
+		if s.ca, err = openAuthorities(cfg.CA); err != nil {
+			wrong = append(wrong, err)
+		}
 	}
 	if wrong != nil {
 		return nil, wrong
@@ -94,6 +103,23 @@ func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return nil, ErrNone
 	}
 	return s.acme.Challenge(hello)
+}
+
+// Default returns the certificate for a handshake without a name: the preferred one of those that are defaults, whole; nil
+// if there is none.
+func (s *Set) Default() *tls.Certificate {
+	if all := s.index.Load().defaults; len(all) > 0 {
+		return all[0].Certificate
+	}
+	return nil
+}
+
+// Authorities returns what the file of Config.CA held when it was last good; nil if none is named.
+func (s *Set) Authorities() *x509.CertPool {
+	if s.ca == nil {
+		return nil
+	}
+	return s.ca.pool.Load()
 }
 
 // Names are the names that the certificates of pairs are for and that ACME orders for, sorted. Those of directories
@@ -126,10 +152,10 @@ func (s *Set) Equal(other any) bool {
 	if s.acme != nil && o.acme != nil {
 		ordersSame = s.acme.Equal(o.acme)
 	}
-	return ordersSame && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs)
+	return ordersSame && slices.Equal(a.Pairs, b.Pairs) && slices.Equal(a.Dirs, b.Dirs) && a.CA == b.CA
 }
 
-// refresh takes files of pairs that have changed.
+// refresh takes files of pairs, and of authorities, that have changed.
 func (s *Set) refresh(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,6 +163,9 @@ func (s *Set) refresh(now time.Time) {
 	for _, p := range s.pairs {
 		changed = p.refresh(log) || changed
 		p.remind(now, log)
+	}
+	if s.ca != nil {
+		s.ca.refresh(log)
 	}
 	if changed {
 		s.index.Store(newIndex(s.pairs))

@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"os"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
 // ClientAuth says which certificates of clients are trusted. Both files are absolute paths.
@@ -30,14 +31,11 @@ type authorities struct {
 // readAuthorities reads the certificates that are trusted. A file that is missing or holds none is an error: to go on
 // without it would be to trust somebody else. The error is a [*FileError].
 func readAuthorities(path string) (*authorities, error) {
-	info, err := os.Stat(path)
+	f, err := certs.ReadFile(path, maxFile, false)
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	data, err := readBounded(path, info, false)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
+	data := f.Data
 	a := &authorities{pool: x509.NewCertPool()}
 	for len(data) > 0 {
 		var block *pem.Block

@@ -189,6 +189,19 @@ func (t *Tickets) equal(o *Tickets) bool {
 	return t.Off == o.Off && t.Rotate == o.Rotate && slices.Equal(t.Files, o.Files)
 }
 
+// Warnings are what NewPolicy found that is allowed, and yet probably not meant.
+func (p *Policy) Warnings() (all []*FileError) {
+	if p.tickets == nil {
+		return nil
+	}
+	for _, f := range p.tickets.files {
+		if f.warning != nil {
+			all = append(all, f.warning)
+		}
+	}
+	return all
+}
+
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 
@@ -280,9 +293,17 @@ func (p *Policy) newServer() *tls.Config {
 	return cfg
 }
 
+// nameOf is the name of a hello as the route has it; the zero Name of one that has none.
+func nameOf(serverName string) (route.Name, error) {
+	if serverName == "" {
+		return route.Name{}, nil
+	}
+	return route.ParseName(serverName)
+}
+
 // ticketExtra is what a ticket carries of the name that it was made for.
 func ticketExtra(serverName string) []byte {
-	name, err := route.ParseName(serverName)
+	name, err := nameOf(serverName)
 	if err != nil {
 		return nil // sameName has refused it
 	}
@@ -294,7 +315,7 @@ func ticketExtra(serverName string) []byte {
 func sameName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*socket).conn
 	c.offered = hello.SupportedVersions
-	if name, err := route.ParseName(hello.ServerName); err != nil || name != c.job.Name {
+	if name, err := nameOf(hello.ServerName); err != nil || name != c.job.Name {
 		return nil, &refusal{NameDiffers, "the server name was read in two ways"}
 	}
 	return nil, nil

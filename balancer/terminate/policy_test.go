@@ -1,6 +1,7 @@
 package terminate
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -159,7 +161,7 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 		{"a directory", Config{ClientAuth: &ClientAuth{CA: dir}}, "not a regular file"},
 		{"no list", Config{ClientAuth: &ClientAuth{CA: ca, CRL: filepath.Join(dir, "none")}}, "no such file"},
 		{"a list that is none", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("text", "text", 0o600)}}, "no list of revoked certificates"},
-		{"ticket keys that others may read", Config{Tickets: Tickets{Files: []string{write("open", strings.Repeat("k", 48), 0o640)}}}, "others than its owner"},
+		{"ticket keys that others may read", Config{Tickets: Tickets{Files: []string{write("open", strings.Repeat("k", 48), 0o640)}}}, "may be read by others (mode 0640)"},
 		{"ticket keys that are none", Config{Tickets: Tickets{Files: []string{write("short", "k", 0o600)}}}, "neither 48 nor 80 bytes"},
 	} {
 		_, err := NewPolicy(tt.cfg)
@@ -170,6 +172,60 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 		if strings.Contains(tt.want, "no such file") && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v does not tell that the file is missing", tt.name, err)
 		}
+	}
+}
+
+// Who may touch ticket keys is held to what holds for private keys: nobody can change the mode in a read-only store.
+func TestTicketKeysInAReadOnlyStoreAreAWarning(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tickets.key")
+	if err := os.WriteFile(path, []byte(strings.Repeat("k", 48)), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPolicy(Config{Certificates: oneSource{}, Tickets: Tickets{Files: []string{path}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := p.Warnings(); len(w) != 1 || w[0].File != path || !strings.Contains(w[0].Why, "may be read by others (mode 0444)") {
+		t.Errorf("warnings: %v", w)
+	}
+}
+
+// A file that is read again, since it may have changed, is news only if it holds something else.
+func TestAWatchedFileIsNewsOnlyIfItsContentIs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	w, err := watch(path, true, func(data []byte) (string, error) {
+		if len(data) == 0 {
+			return "", errors.New("empty")
+		}
+		return string(data), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	now, lines := time.Now(), slog.New(slog.NewTextHandler(&log, nil))
+	for _, step := range []struct{ text, want, said string }{
+		{"one", "one", ""}, {"two", "two", "is in force"}, {"two", "two", ""}, {"", "two", "cannot be used"}, {"", "two", ""}, {"two", "two", ""},
+		{"six", "six", "is in force"},
+	} {
+		write(step.text)
+		now = now.Add(lookEvery)
+		if got := w.get(now, lines); got != step.want {
+			t.Errorf("after %q: %q, want %q", step.text, got, step.want)
+		}
+		if said := log.String(); !strings.Contains(said, step.said) || (said == "") != (step.said == "") {
+			t.Errorf("after %q the log says %q", step.text, said)
+		}
+		log.Reset()
 	}
 }
 

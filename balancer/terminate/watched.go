@@ -1,14 +1,14 @@
 package terminate
 
 import (
+	"crypto/sha256"
 	"errors"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
 // FileError says what is wrong with a file that a [Config] names. It never quotes what the file holds.
@@ -22,7 +22,7 @@ type FileError struct {
 
 func (e *FileError) Error() string { return "terminate: " + e.File + ": " + e.Why }
 
-// Unwrap returns the error of the system behind e, such as [fs.ErrNotExist]; nil if there is none.
+// Unwrap returns the error of the system behind e, such as [io/fs.ErrNotExist]; nil if there is none.
 func (e *FileError) Unwrap() error { return e.err }
 
 // maxFile is the largest file that is read; a list of revoked certificates may be long.
@@ -35,33 +35,28 @@ const lookEvery = time.Second
 // the file if nobody has within a second, and the others use what there is. A file that cannot be read, or means
 // nothing, is logged once and leaves the value as it was.
 type watched[T any] struct {
-	path   string
-	secret bool // nobody but the owner may touch the file
-	parse  func(data []byte) (T, error)
-	value  atomic.Pointer[T]
+	path    string
+	secret  bool // nobody but root and the user of the process may touch the file
+	parse   func(data []byte) (T, error)
+	value   atomic.Pointer[T]
+	warning *FileError // of the first reading, about who may touch the file; nil for none
 
 	mu     sync.Mutex
 	looked time.Time
-	stamp  stamp
-	broken bool // stamp is that of a file that was refused
-}
-
-// stamp tells one content of a file from the next.
-type stamp struct {
-	size  int64
-	mtime time.Time
-	mode  fs.FileMode
+	stamp  certs.Stamp       // of what was read last, or refused
+	sum    [sha256.Size]byte // of what value was made of
+	broken bool              // what was read last was refused
 }
 
 // watch reads path for the first time. The error is a [*FileError].
 func watch[T any](path string, secret bool, parse func([]byte) (T, error)) (*watched[T], error) {
 	w := &watched[T]{path: path, secret: secret, parse: parse}
-	info, err := os.Stat(path)
-	if err == nil {
-		err = w.load(info)
-	}
+	f, _, err := w.load()
 	if err != nil {
 		return nil, fileError(path, err)
+	}
+	if f.Warning != nil {
+		w.warning = fileError(path, f.Warning)
 	}
 	return w, nil
 }
@@ -81,66 +76,47 @@ func (w *watched[T]) look(now time.Time, log *slog.Logger) {
 		return
 	}
 	w.looked = now
-	info, err := os.Stat(w.path)
-	if err == nil && stampOf(info) == w.stamp {
+	if w.stamp.Unchanged(certs.StampOf(w.path)) {
 		return
 	}
-	if err == nil {
-		err = w.load(info)
-	}
+	_, changed, err := w.load()
 	switch {
 	case err != nil && !w.broken:
-		w.broken = true
 		log.Error("a changed file cannot be used: what it held before stays in force",
 			slog.String("file", w.path), slog.String("error", fileError(w.path, err).Why))
-	case err == nil:
-		w.broken = false
+	case changed:
 		log.Info("a changed file is in force", slog.String("file", w.path))
 	}
+	w.broken = err != nil
 }
 
-func stampOf(info fs.FileInfo) stamp { return stamp{info.Size(), info.ModTime(), info.Mode()} }
-
-// load reads and parses the file, and keeps what it means.
-func (w *watched[T]) load(info fs.FileInfo) error {
-	w.stamp = stampOf(info)
-	data, err := readBounded(w.path, info, w.secret)
+// load reads and parses the file, and keeps what it means. It reports whether the file holds something else than before.
+func (w *watched[T]) load() (f certs.File, changed bool, err error) {
+	f, err = certs.ReadFile(w.path, maxFile, w.secret)
+	w.stamp = f.Stamp
 	if err != nil {
-		return err
+		return f, false, err
 	}
-	v, err := w.parse(data)
+	if w.secret {
+		defer clear(f.Data)
+	}
+	sum := sha256.Sum256(f.Data)
+	if w.value.Load() != nil && sum == w.sum {
+		return f, false, nil
+	}
+	v, err := w.parse(f.Data)
 	if err != nil {
-		return err
+		return f, false, err
 	}
 	w.value.Store(&v)
-	return nil
-}
-
-// readBounded reads a regular file of bounded size.
-func readBounded(path string, info fs.FileInfo, secret bool) ([]byte, error) {
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, &FileError{File: path, Why: "not a regular file"}
-	case info.Size() > maxFile:
-		return nil, &FileError{File: path, Why: "larger than 64 MiB"}
-	case secret && info.Mode().Perm()&0o077 != 0:
-		return nil, &FileError{File: path, Why: "others than its owner may read or change it", Hint: "chmod 600 " + path}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
+	w.sum = sum
+	return f, true, nil
 }
 
 // fileError makes a [*FileError] of whatever went wrong with a file.
 func fileError(path string, err error) *FileError {
-	if fe, ok := errors.AsType[*FileError](err); ok {
-		return fe
-	}
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
+	if ce, ok := errors.AsType[*certs.Error](err); ok {
+		return &FileError{File: path, Why: ce.Why, Hint: ce.Hint, err: ce.Unwrap()}
 	}
 	return &FileError{File: path, Why: err.Error(), err: err}
 }

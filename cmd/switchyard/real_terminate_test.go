@@ -47,7 +47,7 @@ func plainWeb(t *testing.T) netip.AddrPort {
 }
 
 // The first job, as the example has it: TLS of example.com and of example.net ends here, each with its own certificate,
-// and a third host passes through the same address.
+// whoever asks for another name, or for none, is shown the default, and a third host passes through the same address.
 func TestRealExampleOfTwoCertificatesOnOneAddress(t *testing.T) {
 	t.Parallel()
 	a, ca := newAuthority(t)
@@ -87,6 +87,7 @@ func TestRealExampleOfTwoCertificatesOnOneAddress(t *testing.T) {
 		{"another host of the same route", "example.net", net, []string{"--http2"}, "HTTP/2.0 at example.net"},
 		{"TLS 1.2", "example.net", net, []string{"--http2", "--tls-max", "1.2"}, "HTTP/2.0 at example.net"},
 		{"a body", "example.com", com, []string{"--http2", "--data-binary", strings.Repeat("x", 100_000)}, "100000 bytes"},
+		{"another name, to which the default is shown", "other.example.org", com, []string{"--http2", "--insecure"}, "HTTP/2.0 at other.example.org"},
 		{"a host that passes through", "vault.example.org", ca, []string{"--http1.1"}, "through"},
 	} {
 		out, err := curl(t, y, c.ca, "https://"+c.host+"/", c.args...)
@@ -104,7 +105,34 @@ func TestRealExampleOfTwoCertificatesOnOneAddress(t *testing.T) {
 	}
 	y.line(t, `"sni":"example.net","id":"[0-9a-f]+","route":"websites","pool":"websites","backend":"[^"]+","cause":"ok","policy":"[0-9a-f]{8}","tls":"1.2"`)
 	y.line(t, `"certificate":"[^"]*example.net.crt"`)
+	for name, want := range map[string]string{ // "": the client sends none
+		"": "example.com", "other.example.org": "example.com", "www.example.net": "example.net", "vault.example.org": "vault.example.org",
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			if got := shownTo(t, y, name, version); got != want {
+				t.Errorf("a client that asks for %q with %s is shown %q, want %q", name, tls.VersionName(version), got, want)
+			}
+		}
+	}
+	y.line(t, `"sni":"","id":"[0-9a-f]+","route":"websites".*"cause":"ok"`)
 	y.stop(t)
+}
+
+// shownTo is the first name of the certificate that a client is shown, after a whole handshake; it must then be served.
+func shownTo(t *testing.T, y *live, name string, version uint16) string {
+	t.Helper()
+	c, err := tls.Dial("tcp", y.addr.String(), &tls.Config{ServerName: name, MinVersion: version, MaxVersion: version, InsecureSkipVerify: true})
+	if err != nil {
+		t.Errorf("%q: %v", name, err)
+		return ""
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+	if answer, err := io.ReadAll(c); err != nil || !strings.Contains(string(answer), " 200 OK") {
+		t.Errorf("%q: %q, %v", name, answer, err)
+	}
+	return c.ConnectionState().PeerCertificates[0].DNSNames[0]
 }
 
 // clientFiles writes a certificate for a client and its key.

@@ -6,6 +6,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,11 +35,16 @@ func (i *issuer) account(ctx context.Context) (acme.Account, error) {
 	return i.newAccount(ctx)
 }
 
-// accountKey is where in the storage a part of the account is.
+// accountKey is where in the storage a part of the account is. What it is bound to is part of who it is: another key
+// identifier means another account.
 func (i *issuer) accountKey(part string) string {
 	user := i.m.cfg.Email
 	if user == "" {
 		user = "default"
+	}
+	if id := i.m.cfg.Binding.KeyID; id != "" {
+		sum := sha256.Sum256([]byte(id)) // an identifier may have bytes that a path has not, and differ in case alone
+		user += "-" + hex.EncodeToString(sum[:8])
 	}
 	return path.Join("acme", i.m.issuer, "accounts", certmagic.StorageKeys.Safe(user), part)
 }
@@ -74,9 +81,17 @@ func (i *issuer) newAccount(ctx context.Context) (acme.Account, error) {
 	if i.m.cfg.Email != "" {
 		a.Contact = []string{"mailto:" + i.m.cfg.Email}
 	}
+	if err := i.bind(ctx, &a); err != nil {
+		return acme.Account{}, fmt.Errorf("new account: external account binding: %w", err)
+	}
 	if a, err = i.client.NewAccount(ctx, a); err != nil {
+		problem, ok := errors.AsType[acme.Problem](err)
+		if ok && problem.Type == acme.ProblemTypeExternalAccountRequired && i.m.cfg.Binding == (Binding{}) {
+			return a, fmt.Errorf("new account: the authority wants to know whose it is, by external account binding (eab): %w", err)
+		}
 		return a, fmt.Errorf("new account: %w", err)
 	}
+	a.ExternalAccountBinding = nil // it has done its work
 	text, err := json.Marshal(a)
 	if err != nil {
 		return a, err

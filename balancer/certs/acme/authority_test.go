@@ -43,6 +43,7 @@ type authority struct {
 	tls      net.Listener   // where it validates by tls-alpn-01
 	httpPort uint16         // where it validates by http-01
 	resolver string
+	bound    map[string]string // HMAC keys by identifier: only who knows one gets an account; nil: everybody does
 }
 
 func newAuthority(t *testing.T, validity time.Duration) *authority {
@@ -67,7 +68,12 @@ func (a *authority) renew(validity time.Duration) {
 	profiles := map[string]ca.Profile{"default": {ValidityPeriod: uint64(validity.Seconds())}}
 	issuing := ca.New(quiet, store, "", "ecdsa", 0, 1, profiles)
 	validating := va.New(quiet, int(a.httpPort), int(port(a.tls)), false, a.resolver, store)
-	front := wfe.New(quiet, store, validating, issuing, []string{"pebble.example"}, false, false, 1, 1)
+	for id, key := range a.bound {
+		if err := store.AddExternalAccountKeyByID(id, key); err != nil {
+			panic(err) // the test's key is none
+		}
+	}
+	front := wfe.New(quiet, store, validating, issuing, []string{"pebble.example"}, false, a.bound != nil, 1, 1)
 	handler := front.Handler()
 	a.handler.Store(&handler)
 	a.issued = x509.NewCertPool()

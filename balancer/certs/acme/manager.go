@@ -32,6 +32,8 @@ type Config struct {
 	Directory string         // URL of the authority's directory
 	Roots     *x509.CertPool // to trust when the authority is spoken to; nil: the system's
 	Email     string         // of the account; "": none is told
+	Binding   Binding        // of the account, when it is registered
+	Key       KeyType        // of the certificates that are ordered from now on
 	Storage   string         // absolute path of a directory; made if it is not there
 	TLSALPN   bool           // whether tls-alpn-01 may be used
 	HTTP      bool           // whether http-01 may be used
@@ -129,6 +131,7 @@ func (m *Manager) Equal(other any) bool {
 	}
 	a, b := m.cfg, o.cfg
 	return slices.Equal(a.Names, b.Names) && a.Directory == b.Directory && a.Email == b.Email && a.Storage == b.Storage &&
+		a.Binding == b.Binding && a.Key == b.Key &&
 		a.TLSALPN == b.TLSALPN && a.HTTP == b.HTTP && a.HTTPBind == b.HTTPBind &&
 		(a.Roots == nil) == (b.Roots == nil) && (a.Roots == nil || a.Roots.Equal(b.Roots))
 }
@@ -166,7 +169,7 @@ func (m *Manager) Start(log *slog.Logger) {
 	})
 	magic = certmagic.New(cache, certmagic.Config{
 		Storage: m.storage, Issuers: []certmagic.Issuer{orders}, Logger: zlog,
-		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
+		KeySource: m.cfg.Key.generator(),
 		// A staple would be asked for over plain HTTP while a certificate is loaded, from responders that are being turned off.
 		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 	})

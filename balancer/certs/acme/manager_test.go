@@ -191,6 +191,8 @@ func TestManagersAreComparedByWhatTheyOrder(t *testing.T) {
 		"names":     func(c *acme.Config) { c.Names = []string{"b.example.com"} },
 		"authority": func(c *acme.Config) { c.Directory = acme.LetsEncryptStaging },
 		"account":   func(c *acme.Config) { c.Email = "" },
+		"binding":   func(c *acme.Config) { c.Binding.KeyID = "kid" },
+		"key":       func(c *acme.Config) { c.Key = acme.RSA2048 },
 		"storage":   func(c *acme.Config) { c.Storage = t.TempDir() },
 		"challenge": func(c *acme.Config) { c.HTTP = true },
 	} {

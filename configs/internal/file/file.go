@@ -112,7 +112,7 @@ type Listener struct {
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"8000" bad:"8k"`
 	// Peers that send a PROXY header first. Absent: no header is read from anyone.
 	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol" good:"{from: [10.0.0.0/8]}" bad:"v2"`
-	// What becomes of a sound ClientHello without a server name.
+	// What becomes of a sound ClientHello without a server name that no route takes (`no_sni: true` of a route).
 	NoSNI *Action `yaml:"no_sni" default:"{reject: alert}" good:"{reject: reset}" bad:"{reject: drop}"`
 	// What becomes of a name that no route matches.
 	UnknownSNI *Action `yaml:"unknown_sni" default:"{reject: alert}" good:"{reject: close}" bad:"{pool: nowhere}"`
@@ -155,8 +155,11 @@ type Route struct {
 	// Names that the route is for. `api.example.com` is for API.example.com. (case and one trailing dot do not matter) and
 	// not for v2.api.example.com; `*.example.com` is for a.example.com and a.b.example.com and not for example.com;
 	// `~^db-[0-9]+\.example\.net$` (RE2, with both anchors) is for db-7.example.net and not for db-x.example.net; `*` is
-	// for any name.
+	// for any name, and not for a hello without one.
 	Hosts []Text `yaml:"hosts" required:"true" min:"1" good:"[\"*.example.com\"]" bad:"[\"*example.com\"]"`
+	// Whether the route is for hellos without a server name, too; where no route is, the listener's `no_sni` says what
+	// becomes of them. With `terminate` they are shown the default certificate.
+	NoSNI Flag `yaml:"no_sni" default:"false" good:"true" bad:"{pool: web}"`
 	// Application protocols, any of which the client must offer: `[h2, h3]` is for a client that offers h2 and http/1.1, and
 	// not for one that offers http/1.1 alone. Absent: no condition.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[acme-tls/1]" bad:"[\"\"]"`

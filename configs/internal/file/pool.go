@@ -147,13 +147,15 @@ type BackendTLS struct {
 	Mapping
 	// Server name to send and to verify. Absent: the name that the client asked for.
 	SNI Text `yaml:"sni" good:"internal.example.com" bad:"\"in ternal\""`
-	// PEM file with the authorities to trust. Absent: those of the system. A relative path is relative to this file.
+	// PEM file with the authorities to trust. It is read again when it changes. Absent: those of the system. A relative path is
+	// relative to this file.
 	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// Whether the backend's certificate is verified.
 	Verify Flag `yaml:"verify" default:"true" good:"false" bad:"\"true\""`
-	// PEM file with a certificate to show to the backend. Needs `key`.
+	// PEM file with a certificate to show to the backend. Needs `key`. Both are read again when they change, and taken
+	// together.
 	Cert Path `yaml:"cert" good:"certs/www.crt" bad:"missing.crt"`
-	// PEM file with its private key, mode 0600. Needs `cert`.
+	// PEM file with its private key. Needs `cert`. Who may read it is as for the keys of `terminate`: mode 0600 or 0400.
 	Key Path `yaml:"key" good:"certs/www.key" bad:"missing.key"`
 	// Application protocols to offer. Absent: the one agreed with the client.
 	ALPN []Protocol `yaml:"alpn" min:"1" max:"64" good:"[http/1.1]" bad:"[\"\"]"`

@@ -1,0 +1,77 @@
+package certs
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"sync/atomic"
+)
+
+// authorities is the file of [Config.CA] with what it held when it was last good.
+type authorities struct {
+	path string
+	pool atomic.Pointer[x509.CertPool] // never nil once it was opened
+
+	// Of the keeper's goroutine, under Set.mu.
+	stamp   Stamp // of the file, when pool was read
+	refused Stamp // what it was at the last look, if it was broken then
+	broken  bool
+	told    bool // the log says so
+}
+
+// openAuthorities reads the file for the first time. It returns something even if something is wrong.
+func openAuthorities(path string) (a *authorities, wrong *Error) {
+	a = &authorities{path: path}
+	var pool *x509.CertPool
+	pool, a.stamp, wrong = loadAuthorities(path)
+	a.pool.Store(pool)
+	return a, wrong
+}
+
+// loadAuthorities reads certificates to trust. A file that is missing or holds none is an error: to go on without it would
+// be to trust somebody else.
+func loadAuthorities(path string) (pool *x509.CertPool, stamp Stamp, wrong *Error) {
+	f, wrong := readFile(path, maxAuthorities, false)
+	if wrong == nil {
+		pool = x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(f.Data) {
+			wrong = &Error{File: path, Why: "holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
+		}
+	}
+	if wrong != nil {
+		wrong.Part = PartCA
+		return nil, f.Stamp, wrong
+	}
+	return pool, f.Stamp, nil
+}
+
+// refresh takes the file if it has changed and is good. Whatever is wrong with it is told once, and only if it is still so
+// at the next look.
+func (a *authorities) refresh(log *slog.Logger) {
+	now := StampOf(a.path)
+	switch {
+	case a.stamp.Unchanged(now):
+		a.broken, a.told = false, false
+		return
+	case a.told && a.refused.Unchanged(now):
+		return
+	}
+	pool, stamp, wrong := loadAuthorities(a.path)
+	if wrong != nil {
+		a.refuse(stamp, wrong, log)
+		return
+	}
+	if !pool.Equal(a.pool.Load()) { // otherwise nobody is to see a change
+		a.pool.Store(pool)
+		log.Info("authorities taken", "file", a.path)
+	}
+	a.stamp, a.broken, a.told = stamp, false, false
+}
+
+func (a *authorities) refuse(stamp Stamp, wrong *Error, log *slog.Logger) {
+	again := a.broken && a.refused.same(stamp)
+	a.broken, a.refused = true, stamp
+	if again && !a.told {
+		a.told = true
+		log.Error("authorities not taken: those before them stay", "file", wrong.File, "error", wrong.Why, "hint", wrong.Hint)
+	}
+}
