@@ -44,6 +44,7 @@ type childSpec struct {
 	Health       *pool.Check
 	Terminate    string // host whose TLS ends there; "": none
 	Turns        int    // handshakes at one time; 0: the default
+	PerSource    HandshakeRate
 }
 
 // childReport is what the child answers to every command.
@@ -134,7 +135,7 @@ func (spec *childSpec) config() *Config {
 	if len(spec.Bind) > 0 {
 		l.Bind = addrs(spec.Bind...)
 	}
-	cfg.MaxConnections = spec.Max
+	cfg.MaxConnections, cfg.Handshakes = spec.Max, spec.PerSource
 	if spec.Terminate != "" {
 		cert, err := selfSigned(spec.Terminate)
 		if err != nil {

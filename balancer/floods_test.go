@@ -15,11 +15,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
@@ -124,6 +127,7 @@ func TestFloodProcess(t *testing.T) {
 	if _, err := fmt.Sscan(os.Getenv(floodEnv), &addr, &perSecond); err != nil {
 		t.Skip("runs in the processes that other tests start")
 	}
+	yieldToAll(t)
 	var done atomic.Int64
 	over := make(chan struct{})
 	go func() {
@@ -169,48 +173,100 @@ func flood(t testing.TB, addr string, perSecond int) (end func() int) {
 	}
 }
 
+// yieldToAll has this process run when nobody else wants a core: clients of another machine would take none of this one.
+func yieldToAll(t testing.TB) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks { // those to come take after the one that makes them
+		id, _ := strconv.Atoi(task.Name())
+		if err := unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+			t.Logf("the flood is as important as what it floods: %v", err)
+		}
+	}
+}
+
+// visitor is a client that passes through, again and again.
+type visitor struct {
+	addr    string
+	hello   []byte
+	n, rate int
+	failed  int
+}
+
+// p99 makes n exchanges, and tells what 99 of 100 stay below.
+func (v *visitor) p99(t testing.TB) time.Duration {
+	took := make([]time.Duration, v.n)
+	for began, i := time.Now(), 0; i < v.n; i++ {
+		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(v.rate))))
+		at := time.Now()
+		if _, err := exchange(t, v.addr, v.hello); err != nil {
+			v.failed++
+		}
+		took[i] = time.Since(at)
+	}
+	return p99(took)
+}
+
 // R29: while a terminated host is flooded with handshakes, hosts that pass through are served: none fails. How much longer
 // they take is logged, and held to twice the time with SWITCHYARD_PROMISES=1. Balancer, flood and clients are processes
-// of their own; on two cores the flood takes time from everybody, so that what is compared with is the same flood upon
-// another balancer.
+// of their own; two cores are shared by all of them, so that what is compared with is the same flood upon another balancer.
 func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 	c := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded, Turns: envInt("SWITCHYARD_TURNS")}, false)
 	other := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded}, false)
-	hello := helloBytes(t, "a.example.com")
-	n, rate := sized(300, 8000), sized(300, 500)
-	failed := 0
-	measure := func() (took []time.Duration) {
-		for began, i := time.Now(), 0; i < n; i++ {
-			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
-			at := time.Now()
-			if _, err := exchange(t, c.Addr, hello); err != nil {
-				failed++
-			}
-			took = append(took, time.Since(at))
-		}
-		return took
-	}
-	idle := p99(measure())
+	v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(300, 8000), rate: sized(300, 500)}
+	idle := v.p99(t)
 	perSecond := sized(200, 1000)
 	end := flood(t, other.Addr, perSecond)
-	elsewhere := p99(measure())
+	elsewhere := v.p99(t)
 	end()
 	began, cpu := time.Now(), c.report(t).CPU
 	end = flood(t, c.Addr, perSecond)
-	busy := p99(measure())
+	busy := v.p99(t)
 	made, took := end(), time.Since(began)
 	r := c.report(t)
 	ratio := float64(busy) / float64(elsewhere)
 	t.Logf("p99 %v idle, %v under a flood of another, %v under %.0f handshakes/s (%d): %.1f times; %v of CPU each, the rest included",
 		idle, elsewhere, busy, float64(made)/took.Seconds(), made, ratio, (r.CPU-cpu)/time.Duration(max(made, 1)))
-	if failed > 0 {
-		t.Errorf("%d of %d failed", failed, 3*n)
+	if v.failed > 0 {
+		t.Errorf("%d of %d failed", v.failed, 3*v.n)
 	}
 	if made == 0 {
 		t.Error("no handshake was made")
 	}
 	if full() && ratio > 2 {
 		t.Errorf("p99 is %.1f times that under the flood of another", ratio)
+	}
+}
+
+// R29: where the handshakes of a source are bounded, a flood from few sources takes nearly nothing from those that pass
+// through, from the same address too. What it costs them is held to twice the time with SWITCHYARD_PROMISES=1.
+func TestABoundForEachSourceKeepsAFloodFromTheOthers(t *testing.T) {
+	const perSecond, burst = 20, 20
+	c := start(t, childSpec{Backends: []string{briefAnswer(t)}, Terminate: flooded, PerSource: HandshakeRate{Every: time.Second / perSecond, Burst: burst}}, false)
+	v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(300, 8000), rate: sized(300, 500)}
+	idle := v.p99(t)
+	began, cpu := time.Now(), c.report(t).CPU
+	end := flood(t, c.Addr, sized(200, 1000))
+	busy := v.p99(t)
+	made, took := end(), time.Since(began)
+	r := c.report(t)
+	refused := r.Stats.Listeners[0].Closed[CauseHandshakeRate]
+	ratio := float64(busy) / float64(idle)
+	t.Logf("p99 %v idle, %v beside %.0f refused a second (%d): %.1f times; %d handshakes were made; %v of CPU in all",
+		idle, busy, float64(refused)/took.Seconds(), refused, ratio, made, r.CPU-cpu)
+	if v.failed > 0 {
+		t.Errorf("%d of %d failed", v.failed, 2*v.n)
+	}
+	if most := int(took.Seconds()*perSecond) + burst + 1; made == 0 || made > most {
+		t.Errorf("%d handshakes were made, want 1 to %d", made, most)
+	}
+	if refused == 0 {
+		t.Error("none was refused")
+	}
+	if full() && ratio > 2 {
+		t.Errorf("p99 is %.1f times that of an idle balancer", ratio)
 	}
 }
 
