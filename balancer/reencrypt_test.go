@@ -224,6 +224,13 @@ func TestTheProxyHeaderTellsOfTLS(t *testing.T) {
 		version, _ := ssl.SSLVersion()
 		cn, _ := ssl.ClientCN()
 		cipher, _ := ssl.SSLCipher()
+		der, hasDER := ssl.ClientCert()
+		if hasDER != tt.sess || hasDER && !bytes.Equal(der, robot.Certificate[0]) {
+			t.Errorf("%s: a certificate of %d bytes, want %v", tt.name, len(der), tt.sess)
+		}
+		if group, _ := ssl.SSLGroup(); group != "X25519MLKEM768" && tt.client.MaxVersion == 0 || group == "" {
+			t.Errorf("%s: the group is %q", tt.name, group)
+		}
 		if version != tt.version || cn != tt.cn || !strings.HasPrefix(cipher, tt.wantCipherP) || !ssl.ClientSSL() ||
 			ssl.ClientCertConn() != tt.conn || ssl.ClientCertSess() != tt.sess || ssl.Verified() != tt.sess {
 			t.Errorf("%s: %s, %s, CN %q, certificate %v %v, verified %v", tt.name, version, cipher, cn, ssl.ClientCertConn(), ssl.ClientCertSess(), ssl.Verified())

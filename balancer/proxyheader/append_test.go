@@ -10,9 +10,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	proxyproto "github.com/pires/go-proxyproto"
+	"github.com/pires/go-proxyproto/tlvparse"
 
 	"github.com/seed-23b4a313/switchyard/balancer/proxyheader"
 )
@@ -102,6 +104,13 @@ func TestAppendRefusesWhatDoesNotFit(t *testing.T) {
 		{"all at what TLS allows", edit(func(o *proxyheader.Out) {
 			o.Authority, o.ALPN, o.UniqueID = strings.Repeat("a", 255), strings.Repeat("a", 255), make([]byte, 128)
 		}), false},
+		{"the longest certificate", edit(func(o *proxyheader.Out) {
+			o.TLS = &proxyheader.TLS{Version: "TLSv1.3", Certificate: true, DER: make([]byte, proxyheader.MaxDER)}
+		}), false},
+		{"a certificate that is longer is left out", edit(func(o *proxyheader.Out) {
+			o.TLS = &proxyheader.TLS{Version: "TLSv1.3", Certificate: true, DER: make([]byte, proxyheader.MaxDER+1)}
+		}), false},
+		{"a group that is too long", edit(func(o *proxyheader.Out) { o.TLS = &proxyheader.TLS{Group: strings.Repeat("a", 1<<16)} }), true},
 		{"IPv6 addresses leave less", edit(func(o *proxyheader.Out) { o.Source, o.Authority = info6.Source, strings.Repeat("a", most) }), true},
 	}
 	for _, c := range cases {
@@ -169,6 +178,7 @@ func randomOut(r *rand.Rand) proxyheader.Out {
 		n := [...]int{0, 1, r.IntN(256), r.IntN(256), 65500 + r.IntN(100), r.IntN(1 << 17)}[r.IntN(6)]
 		return string(bytes.Repeat([]byte{byte(r.Uint32())}, n))
 	}
+	ascii := func() string { return strings.Repeat("a", len(text())) }
 	addr := func() netip.AddrPort {
 		var b [16]byte
 		binary.BigEndian.PutUint64(b[:], r.Uint64())
@@ -178,10 +188,17 @@ func randomOut(r *rand.Rand) proxyheader.Out {
 		}
 		return netip.AddrPortFrom(a, uint16(r.Uint32()))
 	}
-	return proxyheader.Out{
+	o := proxyheader.Out{
 		Version: 2, Source: addr(), Dest: addr(),
 		Authority: text(), ALPN: text(), UniqueID: make([]byte, r.IntN(130)),
 	}
+	if r.IntN(2) == 0 {
+		o.TLS = &proxyheader.TLS{
+			Version: "TLSv1.3", Cipher: ascii(), Group: ascii(), CommonName: text(), DER: []byte(text()),
+			Certificate: r.IntN(2) == 0, Resumed: r.IntN(2) == 0,
+		}
+	}
+	return o
 }
 
 // checkReadBack reads header, which Append wrote for o, with the library and with Parse.
@@ -236,6 +253,8 @@ func checkLibrary(t *testing.T, stream []byte, size int, o *proxyheader.Out) {
 		got[v.Type] = string(v.Value)
 	}
 	delete(got, proxyproto.PP2_TYPE_CRC32C) // Parse checks it
+	delete(got, proxyproto.PP2_TYPE_SSL)
+	checkTLS(t, tlvs, o.TLS)
 	want := make(map[proxyproto.PP2Type]string)
 	for typ, value := range map[proxyproto.PP2Type]string{
 		proxyproto.PP2_TYPE_ALPN: o.ALPN, proxyproto.PP2_TYPE_AUTHORITY: o.Authority, proxyproto.PP2_TYPE_UNIQUE_ID: string(o.UniqueID),
@@ -246,6 +265,45 @@ func checkLibrary(t *testing.T, stream []byte, size int, o *proxyheader.Out) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("TLVs (-want +got):\n%.2000s", diff)
+	}
+}
+
+// checkTLS compares what the library reads of PP2_TYPE_SSL with what was given.
+func checkTLS(t *testing.T, tlvs []proxyproto.TLV, o *proxyheader.TLS) {
+	t.Helper()
+	ssl, ok := tlvparse.FindSSL(tlvs)
+	if !ok {
+		if o != nil {
+			t.Error("the library finds no TLS")
+		}
+		return
+	}
+	if o == nil {
+		t.Fatal("the library finds TLS where there was none")
+	}
+	type said struct {
+		Version, Cipher, Group, CommonName, DER string
+		TLS, Conn, Sess, Verified               bool
+	}
+	got := said{TLS: ssl.ClientSSL(), Conn: ssl.ClientCertConn(), Sess: ssl.ClientCertSess(), Verified: ssl.Verified()}
+	got.Version, _ = ssl.SSLVersion()
+	got.Cipher, _ = ssl.SSLCipher()
+	got.Group, _ = ssl.SSLGroup()
+	got.CommonName, _ = ssl.ClientCN()
+	der, _ := ssl.ClientCert()
+	got.DER = string(der)
+	want := said{
+		Version: o.Version, Cipher: o.Cipher, Group: o.Group,
+		TLS: true, Conn: o.Certificate && !o.Resumed, Sess: o.Certificate, Verified: o.Certificate,
+	}
+	if o.Certificate && len(o.CommonName) <= proxyheader.MaxCommonName && utf8.ValidString(o.CommonName) {
+		want.CommonName = o.CommonName
+	}
+	if o.Certificate && len(o.DER) <= proxyheader.MaxDER {
+		want.DER = string(o.DER)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("TLS (-want +got):\n%.2000s", diff)
 	}
 }
 

@@ -150,8 +150,11 @@ func (c *Conn) header(cfg *pool.Config) []byte {
 		i := c.Info()
 		h.Authority, h.ALPN = c.job.Name.String(), i.ALPN
 		h.TLS = &proxyheader.TLS{
-			Version: wireVersion(i.Version), Cipher: tls.CipherSuiteName(i.CipherSuite), Certificate: i.HasClient, Resumed: i.Resumed,
+			Version: wireVersion(i.Version), Cipher: i.CipherName(), Group: i.GroupName(), Certificate: i.HasClient, Resumed: i.Resumed,
 			CommonName: i.Client,
+		}
+		if i.HasClient {
+			h.TLS.DER = c.client.tls.ConnectionState().PeerCertificates[0].Raw
 		}
 	}
 	b, err := proxyheader.Append(nil, &h)
