@@ -232,7 +232,7 @@ func TestMutatedHellosDoNotPassClientCertificates(t *testing.T) {
 	good := *clients.issue(t, "good")
 	seed := rand.Uint64()
 	var entitled atomic.Int64
-	repeat(sized(1500, 100_000), func(i int) {
+	repeatBy(sized(8, 64), sized(1500, 100_000), func(i int) { // mostly they wait until what is cut is refused
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		raw, err := net.Dial("tcp", r.addr)
 		if err != nil {

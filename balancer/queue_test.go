@@ -136,32 +136,42 @@ func TestWaitingIsFairBetweenRoutes(t *testing.T) {
 	cfg.Routes = append(cfg.Routes, route.Route{Name: "other", Hosts: []string{"b.example.com"}, Action: toPool("pool")})
 	s := serve(t, cfg, func(o *Options) { o.Loops = 1 })
 	hold := open(t, s.addr, helloA, helloA)
-	type client struct {
-		name string
-		c    *net.TCPConn
-	}
-	var clients []client
+	var clients []queued
 	for i, host := range []string{"a", "a", "a", "a", "b", "b"} {
-		clients = append(clients, client{host + fmt.Sprint(i), knock(t, s.addr, host+".example.com")})
+		clients = append(clients, queued{host + fmt.Sprint(i), knock(t, s.addr, host+".example.com")})
 		s.waiting(t, int64(i+1))
 	}
 	hold.Close()
-	var order []string
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, x := range clients {
-		wg.Go(func() {
-			x.c.Read(make([]byte, 1))
-			mu.Lock()
-			order = append(order, x.name)
-			mu.Unlock()
-			x.c.Close()
-		})
-	}
-	wg.Wait()
+	order := inTurn(t, clients)
 	if d := cmp.Diff([]string{"a0", "b4", "a1", "b5", "a2", "a3"}, order); d != "" {
 		t.Errorf("order (-want +got):\n%s", d)
 	}
+}
+
+// queued is a client that waits, by name.
+type queued struct {
+	name string
+	net.Conn
+}
+
+// inTurn waits until all of them are served, one after the other, and tells in which order.
+func inTurn(t testing.TB, clients []queued) (order []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, c := range clients {
+		wg.Go(func() {
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			mu.Lock()
+			order = append(order, c.name)
+			mu.Unlock()
+			c.Close()
+		})
+	}
+	wg.Wait()
+	return order
 }
 
 // Slots are handed on between loops: everybody is served, and none waits while there is a slot.

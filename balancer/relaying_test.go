@@ -68,10 +68,13 @@ func TestHalfCloseByTheBackend(t *testing.T) {
 }
 
 // repeat runs f(0) … f(n-1), eight at a time.
-func repeat(n int, f func(i int)) {
+func repeat(n int, f func(i int)) { repeatBy(8, n, f) }
+
+// repeatBy does the same with as many at a time as it is told.
+func repeatBy(width, n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range 8 {
+	for range width {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				f(int(i))

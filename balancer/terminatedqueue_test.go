@@ -43,11 +43,7 @@ func TestTerminatedConnectionsHaveTheirTurnsInTheQueue(t *testing.T) {
 	t.Parallel()
 	r, _ := mixed(t, func(*pool.Config) {})
 	hold := open(t, r.addr, helloA, helloA)
-	type client struct {
-		name string
-		c    net.Conn
-	}
-	var clients []client
+	var clients []queued
 	for i, kind := range []string{"through", "through", "through", "ended", "ended"} {
 		var c net.Conn
 		if kind == "through" {
@@ -56,28 +52,14 @@ func TestTerminatedConnectionsHaveTheirTurnsInTheQueue(t *testing.T) {
 			c = shaken(t, r)
 			c.Write([]byte("x"))
 		}
-		clients = append(clients, client{fmt.Sprint(kind, i), c})
+		clients = append(clients, queued{fmt.Sprint(kind, i), c})
 		r.waiting(t, int64(i+1))
 	}
 	if all, n := r.Connections(&ConnectionFilter{}, 10); n != 6 || all[5].Stage != "queued" {
 		t.Errorf("%d connections, the last one %+v, want 6 and one that is queued", n, all[len(all)-1])
 	}
 	hold.Close()
-	var order []string
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, x := range clients {
-		wg.Go(func() {
-			if _, err := x.c.Read(make([]byte, 1)); err != nil {
-				t.Errorf("%s: %v", x.name, err)
-			}
-			mu.Lock()
-			order = append(order, x.name)
-			mu.Unlock()
-			x.c.Close()
-		})
-	}
-	wg.Wait()
+	order := inTurn(t, clients)
 	if d := cmp.Diff([]string{"through0", "ended3", "through1", "ended4", "through2"}, order); d != "" {
 		t.Errorf("order (-want +got):\n%s", d)
 	}
