@@ -80,6 +80,9 @@ func (m *policyMaker) table(t testing.TB, rng *rand.Rand, backend string) policy
 		x.cfg.Routes = nil
 		for i := range 2 + rng.IntN(mostRoutes-2) {
 			r := route.Route{Name: fmt.Sprintf("r%d", i), Action: toPool("pool"), Hosts: []string{propertyHost(rng)}}
+			if rng.IntN(4) == 0 {
+				r.Hosts = append(r.Hosts, route.NoName)
+			}
 			if rng.IntN(3) == 0 {
 				r.ALPN = []string{[]string{"h2", "http/1.1"}[rng.IntN(2)]}
 			}
@@ -116,7 +119,7 @@ func TestThePolicyOfTheNameIsThePolicyOfTheRoute(t *testing.T) {
 	x := maker.table(t, rng, backend)
 	r := serve(t, x.cfg, func(o *Options) { o.LogConnections = false })
 	sessions := tls.NewLRUClientSessionCache(64)
-	matched := 0
+	matched, nameless := 0, 0
 	for range sized(25, 1000) {
 		for range 20 {
 			name, asked := propertyName(rng), false
@@ -128,6 +131,9 @@ func TestThePolicyOfTheNameIsThePolicyOfTheRoute(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if rng.IntN(6) == 0 {
+				name, normal = "", route.Name{}
+			}
 			d := r.Routes().Match(&route.Query{Name: normal, ALPN: route.ProtocolList(protos), Listener: "public"})
 			cfg := &tls.Config{ServerName: name, NextProtos: protos, ClientSessionCache: sessions,
 				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -137,14 +143,17 @@ func TestThePolicyOfTheNameIsThePolicyOfTheRoute(t *testing.T) {
 			cs, err := talk(r.addr, cfg)
 			switch {
 			case d.Route == nil && err == nil:
-				t.Fatalf("seed %d: %s has no route, and was served", seed, name)
+				t.Fatalf("seed %d: %q has no route, and was served", seed, name)
 			case d.Route == nil:
 			case err != nil:
-				t.Fatalf("seed %d: %s has route %s, and failed: %v", seed, name, d.Route.Name, err)
+				t.Fatalf("seed %d: %q has route %s, and failed: %v", seed, name, d.Route.Name, err)
 			default:
 				matched++
+				if name == "" {
+					nameless++
+				}
 				if got := cs.PeerCertificates[0].DNSNames[0]; got != d.Route.Name || !cs.DidResume && asked != x.mutual[got] {
-					t.Fatalf("seed %d: %s has route %s, and met the policy of %s; asked for a certificate: %v", seed, name, d.Route.Name, got, asked)
+					t.Fatalf("seed %d: %q has route %s, and met the policy of %s; asked for a certificate: %v", seed, name, d.Route.Name, got, asked)
 				}
 			}
 		}
@@ -158,10 +167,10 @@ func TestThePolicyOfTheNameIsThePolicyOfTheRoute(t *testing.T) {
 		}
 		sessions = tls.NewLRUClientSessionCache(64) // a client would check the certificate of a session against another one
 	}
-	if matched == 0 {
-		t.Error("no name has met a route")
+	if matched == nameless || nameless == 0 {
+		t.Errorf("%d handshakes have met a route, %d of them without a name", matched, nameless)
 	}
-	t.Logf("seed %d: %d handshakes met the policy of their route", seed, matched)
+	t.Logf("seed %d: %d handshakes met the policy of their route, %d of them without a name", seed, matched, nameless)
 }
 
 // disguise is a connection that alters how the hello of a client looks on the wire. With sound it stays the same
