@@ -31,14 +31,15 @@ type Status struct {
 	// Overlaps are hosts for which the certificate of another pool is good, too: how many, and the first hundred.
 	Overlaps     int                `json:"certificate_overlaps"`
 	OverlapsList []balancer.Overlap `json:"certificate_overlaps_first,omitempty"`
-	// Handshakes is how many one source may begin where TLS ends here; absent: as many as it likes.
-	Handshakes *HandshakeRate `json:"handshakes,omitempty"`
+	// Handshakes is how many may be begun where TLS ends here; absent: as many as clients like.
+	Handshakes *HandshakeBounds `json:"handshakes,omitempty"`
 }
 
-// HandshakeRate bounds the handshakes of each source.
-type HandshakeRate struct {
-	PerSource float64 `json:"per_source_per_s"`
-	Burst     int     `json:"burst"`
+// HandshakeBounds bound the handshakes that are begun; what is absent is not bounded.
+type HandshakeBounds struct {
+	Total     float64 `json:"total_per_s,omitempty"` // of all clients
+	PerSource float64 `json:"per_source_per_s,omitempty"`
+	Burst     int     `json:"burst,omitempty"` // of a source, at once
 }
 
 // ListenerStatus is one listener since the start.
@@ -103,6 +104,14 @@ type Latency struct {
 	P99    float64 `json:"p99_s"`
 }
 
+// perSecond is how often something happens every so often; 0 for never.
+func perSecond(every time.Duration) float64 {
+	if every <= 0 {
+		return 0
+	}
+	return micros(1 / every.Seconds())
+}
+
 // status makes one Status from one copy of the counters.
 func (s *state) status() Status {
 	out := Status{Version: s.version, State: string(s.phase()), Listeners: []ListenerStatus{}, Pools: []PoolStatus{}}
@@ -117,8 +126,8 @@ func (s *state) status() Status {
 	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
 	out.Config = s.control()
 	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
-	if every := st.Handshakes.Every; every > 0 {
-		out.Handshakes = &HandshakeRate{micros(1 / every.Seconds()), st.Handshakes.Burst}
+	if all, each := st.Terminate.Budget.Every, st.Handshakes; all > 0 || each.Every > 0 {
+		out.Handshakes = &HandshakeBounds{perSecond(all), perSecond(each.Every), each.Burst}
 	}
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))

@@ -17,6 +17,7 @@ import (
 func TestStatusIsTheCountersInWords(t *testing.T) {
 	source := busy()
 	source.stats.Handshakes = balancer.HandshakeRate{Every: 20 * time.Millisecond, Burst: 100}
+	source.stats.Terminate.Budget.Every = 2500 * time.Microsecond
 	s := newServer(t, source)
 	ctl := changed()
 	s.state.verbs.Store(&api{control: ctl})
@@ -54,7 +55,7 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 		Overlaps: 1, OverlapsList: []balancer.Overlap{{
 			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
 		}},
-		Handshakes: &HandshakeRate{PerSource: 50, Burst: 100},
+		Handshakes: &HandshakeBounds{Total: 400, PerSource: 50, Burst: 100},
 	}
 	if got.UptimeSeconds == 0 {
 		t.Error("uptime is zero")

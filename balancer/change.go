@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/route"
@@ -20,13 +21,14 @@ type State struct {
 	listeners      []ListenerConfig
 	maxConnections int
 	drain          Drain
+	handshakeEvery time.Duration
 	handshakes     HandshakeRate
 }
 
 // State is what is served now.
 func (s *Server) State() *State {
 	w := s.world.Load()
-	return &State{w.routes, w.configs(), w.listenerConfigs(), w.maxConnections, w.drain, w.sources.limit()}
+	return &State{w.routes, w.configs(), w.listenerConfigs(), w.maxConnections, w.drain, w.handshakeEvery, w.sources.limit()}
 }
 
 // Prepared is a change of what a server serves: checked, its addresses bound, its names asked for, and not made yet.
@@ -56,7 +58,7 @@ func (s *Server) Prepare(ctx context.Context, cfg *Config) (*Prepared, error) {
 func (s *Server) contentOf(cfg *Config) func() (*route.Pending, *State, error) {
 	st := &State{
 		pools: cfg.Pools, listeners: cfg.Listeners, maxConnections: cfg.MaxConnections, drain: cfg.Drain,
-		handshakes: cfg.Handshakes,
+		handshakeEvery: cfg.HandshakeEvery, handshakes: cfg.Handshakes,
 	}
 	return func() (*route.Pending, *State, error) {
 		table, err := s.table.Prepare(cfg.RouteSet())
@@ -121,7 +123,7 @@ func (s *Server) worldOf(st *State, listeners []*listener) *world {
 	w := &world{
 		pools: make(map[string]*livePool, len(st.pools)), order: make([]*livePool, len(st.pools)),
 		listeners: listeners, maxConnections: st.maxConnections, drain: st.drain,
-		sources: s.world.Load().sources.next(st.handshakes),
+		handshakeEvery: st.handshakeEvery, sources: s.world.Load().sources.next(st.handshakes),
 	}
 	for i := range st.pools {
 		cfg := &st.pools[i]
@@ -211,6 +213,7 @@ func (p *Prepared) takeOver() (left []leaving) {
 	}
 	p.table.Commit()
 	s.world.Store(p.after)
+	s.terminator.Pace(p.after.handshakeEvery)
 	for _, n := range p.after.order {
 		delete(s.left, n.Name())
 		if p.before.pools[n.Name()] != n {

@@ -45,6 +45,7 @@ type childSpec struct {
 	Terminate    string // host whose TLS ends there; "": none
 	Turns        int    // handshakes at one time; 0: the default
 	PerSource    HandshakeRate
+	Every        time.Duration // between handshakes
 }
 
 // childReport is what the child answers to every command.
@@ -135,7 +136,7 @@ func (spec *childSpec) config() *Config {
 	if len(spec.Bind) > 0 {
 		l.Bind = addrs(spec.Bind...)
 	}
-	cfg.MaxConnections, cfg.Handshakes = spec.Max, spec.PerSource
+	cfg.MaxConnections, cfg.Handshakes, cfg.HandshakeEvery = spec.Max, spec.PerSource, spec.Every
 	if spec.Terminate != "" {
 		cert, err := selfSigned(spec.Terminate)
 		if err != nil {

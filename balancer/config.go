@@ -17,7 +17,8 @@ type Config struct {
 	// memory limits of the process.
 	MaxConnections int
 	Drain          Drain
-	Handshakes     HandshakeRate // of one source, on hosts whose TLS ends here
+	HandshakeEvery time.Duration // between the beginnings of two handshakes where TLS ends here, on average; 0: no bound
+	Handshakes     HandshakeRate // of one source, likewise
 	Settings       []Setting     // of earlier, to begin with; later ones come by Server.Set
 }
 

@@ -377,3 +377,53 @@ func TestTheRateChangesUnderTraffic(t *testing.T) {
 	wg.Wait()
 	r.quiet(t)
 }
+
+// The bound of all handshakes comes, goes and comes back with the configuration; beyond it a handshake waits, or is told that
+// there are too many.
+func TestTheTotalOfHandshakesChangesWithTheConfiguration(t *testing.T) {
+	t.Parallel()
+	cfg := terminatedHost(carried, policyOf(t, terminate.Config{Certificates: certsFor(t, carried)}), testPool("pool", echo(t)))
+	cfg.HandshakeEvery = time.Hour
+	r := serve(t, cfg)
+	tries := func(want Cause) {
+		t.Helper()
+		before := r.Stats().Listeners[0].Closed[want]
+		_, err := talk(r.addr, &tls.Config{ServerName: carried})
+		if (err == nil) != (want == CauseOK) {
+			t.Errorf("the client got %v, want the end to be %s", err, want)
+		}
+		r.closed(t, want, before+1)
+	}
+	tries(CauseOK)
+	tries(CauseHandshakeLimit)
+	if every := r.Stats().Terminate.Budget.Every; every != time.Hour {
+		t.Errorf("the bound is %v", every)
+	}
+	before, next := r.State(), *cfg
+	next.HandshakeEvery = 0
+	if d := r.reload(t, &next); !slices.Equal(d.Options, []string{"handshakes"}) {
+		t.Errorf("the change is summed up as %q", d)
+	}
+	for range 5 {
+		tries(CauseOK)
+	}
+	p, err := r.PrepareState(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tries(CauseOK)
+	tries(CauseHandshakeLimit)
+	next.HandshakeEvery = 200 * time.Millisecond
+	r.reload(t, &next)
+	began := time.Now()
+	for range 3 {
+		tries(CauseOK)
+	}
+	if took := time.Since(began); took < 2*next.HandshakeEvery-50*time.Millisecond {
+		t.Errorf("three handshakes took %v", took)
+	}
+	r.quiet(t)
+}

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"slices"
+	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/route"
@@ -17,6 +18,7 @@ type world struct {
 
 	maxConnections int
 	drain          Drain
+	handshakeEvery time.Duration
 	sources        *sources
 }
 

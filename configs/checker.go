@@ -104,7 +104,7 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	b := &cfg.Balancer
 	b.MaxConnections = f.MaxConnections.V
 	b.Drain = balancer.Drain{Announce: f.Drain.Announce.V, Max: f.Drain.Max.V}
-	b.Handshakes = c.handshakes(f)
+	c.handshakes(f, b)
 	b.Listeners = c.listeners(f, n)
 	b.Routes = c.routes(f.Routes, n)
 	b.Pools = c.pools(f.Pools)

@@ -50,21 +50,33 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	return p
 }
 
-// handshakes is the bound for one source, of all listeners and routes together.
-func (c *checker) handshakes(f *file.File) balancer.HandshakeRate {
+// handshakes are the bounds of all clients and of each source, of all listeners and routes together.
+func (c *checker) handshakes(f *file.File, b *balancer.Config) {
 	h := f.Handshakes
-	if h == nil || !h.PerSource.IsSet() {
-		return balancer.HandshakeRate{} // absent, or wrong and said so
+	switch {
+	case h == nil || !h.Sound():
+		return
+	case !h.Has("total") && !h.Has("per_source"):
+		c.errorf(h, "for example `per_source: 50/s`", "handshakes bounds neither the total nor a source")
+		return
+	case h.Has("burst") && !h.Has("per_source"):
+		c.errorf(h.Burst, "", "burst is that of a source, and per_source is not there")
 	}
 	if !slices.ContainsFunc(f.Routes, func(r file.Route) bool { return r.Terminate != nil }) {
 		c.warnf(h, "", "handshakes bounds nothing: TLS ends here on no route (terminate)")
+	}
+	if h.Total.IsSet() {
+		b.HandshakeEvery = time.Minute / time.Duration(h.Total.V)
+	}
+	if !h.PerSource.IsSet() {
+		return // absent, or wrong and said so
 	}
 	every := time.Minute / time.Duration(h.PerSource.V)
 	burst := h.Burst.V
 	if !h.Has("burst") {
 		burst = max(int(time.Second/every), leastBurst)
 	}
-	return balancer.HandshakeRate{Every: every, Burst: burst}
+	b.Handshakes = balancer.HandshakeRate{Every: every, Burst: burst}
 }
 
 // leastBurst is what handshakes allows at once where it does not say: browsers open six connections to a host, and

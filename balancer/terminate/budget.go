@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Budget bounds the handshakes that are computed at one time. Connections that pass through never wait for it. It is
-// safe for any number of goroutines.
+// Budget bounds the handshakes that are computed at one time, and if it is told to, those that are begun in a second.
+// Connections that pass through never wait for it. It is safe for any number of goroutines.
 //
 // A handshake takes a turn to compute, and gives it up whenever it waits for its client: slow clients take nothing from
 // the others. Of those that wait for a turn, the ones that are half through come first, since ending them frees what they
@@ -19,6 +19,9 @@ type Budget struct {
 	patience time.Duration // how long they may
 
 	mu      sync.Mutex
+	every   time.Duration // between the beginnings of two, on average; 0: no bound
+	due     time.Time     // when the next one may begin
+	paced   int           // those that wait for that
 	running int
 	begun   []*turn // handshakes that go on, the first to be served at the front
 	fresh   []*turn // new ones
@@ -26,9 +29,10 @@ type Budget struct {
 
 // BudgetStats are what a Budget is doing.
 type BudgetStats struct {
-	Turns   int // the most handshakes that are computed at one time
-	Running int // those that are
-	Waiting int // new ones, and those that go on
+	Turns   int           // the most handshakes that are computed at one time
+	Running int           // those that are
+	Waiting int           // new ones, and those that go on
+	Every   time.Duration // between the beginnings of two, on average; 0: no bound
 }
 
 // errBusy says that a handshake got no turn.
@@ -45,11 +49,72 @@ type turn struct {
 func (b *Budget) Stats() BudgetStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BudgetStats{b.turns, b.running, len(b.begun) + len(b.fresh)}
+	return BudgetStats{b.turns, b.running, len(b.begun) + len(b.fresh) + b.paced, b.every}
+}
+
+// pace sets the time between the beginnings of two handshakes; 0 is no bound. Those that wait already keep their time.
+func (b *Budget) pace(every time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.every != every {
+		b.every, b.due = every, time.Time{}
+	}
+}
+
+// paceSlack is how far handshakes may lag behind their times and catch up: it evens out how they arrive.
+const paceSlack = 20 * time.Millisecond
+
+// reserve is how long a new handshake has to wait for its time, in the order of the calls. ok is false if it would be too
+// long. The caller owes a paced-- where it is not 0. b.mu is held.
+func (b *Budget) reserve() (wait time.Duration, ok bool) {
+	if b.every <= 0 {
+		return 0, true
+	}
+	now := time.Now()
+	if early := now.Add(-paceSlack); b.due.Before(early) {
+		b.due = early
+	}
+	if wait = max(b.due.Sub(now), 0); wait > b.patience || wait > 0 && b.paced >= b.queue {
+		return 0, false
+	}
+	b.due = b.due.Add(b.every)
+	if wait > 0 {
+		b.paced++
+	}
+	return wait, true
+}
+
+// await waits for the time of a new handshake. The error is errBusy.
+func (b *Budget) await(stop <-chan struct{}) error {
+	b.mu.Lock()
+	wait, ok := b.reserve()
+	b.mu.Unlock()
+	switch {
+	case !ok:
+		return errBusy
+	case wait == 0:
+		return nil
+	}
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.paced--
+	}()
+	due := time.NewTimer(wait)
+	defer due.Stop()
+	select {
+	case <-due.C:
+		return nil
+	case <-stop:
+		return errBusy
+	}
 }
 
 // begin waits for the first turn of a handshake. The error is errBusy. The caller owes a yield.
 func (b *Budget) begin(stop <-chan struct{}) (*turn, error) {
+	if err := b.await(stop); err != nil {
+		return nil, err
+	}
 	t := &turn{budget: b, ready: make(chan struct{}, 1)}
 	b.mu.Lock()
 	if b.running < b.turns {

@@ -2,6 +2,7 @@ package terminate
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,84 @@ func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
 		held.yield()
 		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
 			t.Errorf("at the end %+v", s)
+		}
+	})
+}
+
+// Handshakes that come faster than they may begin are spread over time, in their order; what would wait too long, or too many, is
+// refused at once, and one that is stopped waits no longer.
+func TestHandshakesArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{turns: 1, queue: 16, patience: time.Second}
+		b.pace(100 * time.Millisecond)
+		began := time.Now()
+		var at []time.Duration
+		refused := 0
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		for i := range 20 {
+			wg.Go(func() {
+				turn, err := b.begin(map[bool]chan struct{}{i == 5: stop}[true])
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					refused++
+					return
+				}
+				at = append(at, time.Since(began).Round(10*time.Millisecond))
+				turn.yield()
+			})
+			synctest.Wait()
+		}
+		if s := b.Stats(); s.Waiting != 10 || s.Every != 100*time.Millisecond {
+			t.Errorf("doing %+v", s)
+		}
+		close(stop)
+		wg.Wait()
+		want := []time.Duration{0}
+		for i := range 10 {
+			if i != 4 { // the one that was stopped; its time is nobody's
+				want = append(want, time.Duration(i+1)*100*time.Millisecond-paceSlack)
+			}
+		}
+		if !slices.Equal(at, want) || refused != 10 {
+			t.Errorf("begun after %v, want %v; %d refused", at, want, refused)
+		}
+		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
+			t.Errorf("at the end %+v", s)
+		}
+		b.pace(0)
+		for range 20 {
+			turn, err := b.begin(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turn.yield()
+		}
+	})
+}
+
+// Not more wait for their time than for a turn.
+func TestThoseThatArePacedAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{turns: 1, queue: 2, patience: time.Second}
+		b.pace(time.Millisecond)
+		var refused atomic.Int64
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				turn, err := b.begin(nil)
+				if err != nil {
+					refused.Add(1)
+					return
+				}
+				turn.yield()
+			})
+		}
+		wg.Wait()
+		if passed := 50 - refused.Load(); passed < 20 || passed > 24 { // those that the slack lets through at once, and two
+			t.Errorf("%d passed", passed)
 		}
 	})
 }

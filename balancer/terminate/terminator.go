@@ -62,6 +62,10 @@ func New(opt Options) *Terminator {
 	}
 }
 
+// Pace sets the time between the beginnings of two handshakes, on average and of all connections together; 0 is no bound.
+// Those that come faster wait, for a bounded time.
+func (t *Terminator) Pace(every time.Duration) { t.budget.pace(every) }
+
 // Full reports whether there are as many connections as there may be.
 func (t *Terminator) Full() bool { return t.limit > 0 && t.live.Load() >= t.limit }
 

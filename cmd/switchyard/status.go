@@ -41,7 +41,10 @@ func printStatus(w io.Writer, s *admin.Status) {
 		fmt.Fprintf(w, ", up %s, %d of %s", age(time.Duration(s.UptimeSeconds*float64(time.Second))), s.Active, count(int(s.Limit), "connection"))
 	}
 	fmt.Fprintln(w)
-	if h := s.Handshakes; h != nil {
+	if h := s.Handshakes; h != nil && h.Total > 0 {
+		fmt.Fprintf(w, "handshakes of all clients: %.4g a second\n", h.Total)
+	}
+	if h := s.Handshakes; h != nil && h.PerSource > 0 {
 		fmt.Fprintf(w, "handshakes of one source: %.4g a second, %d at once\n", h.PerSource, h.Burst)
 	}
 	if s.Config != nil {

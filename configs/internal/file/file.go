@@ -14,8 +14,8 @@ type File struct {
 	MaxConnections Count `yaml:"max_connections" default:"0" min:"0" max:"100000000" good:"50000" bad:"-1"`
 	// How a stop goes.
 	Drain Drain `yaml:"drain"`
-	// How many TLS handshakes one client may begin, on hosts whose TLS ends here, of all listeners together: what they cost
-	// is the whole process's. Absent: as many as it likes.
+	// How many TLS handshakes clients may begin, on hosts whose TLS ends here, of all listeners together: what they cost is
+	// the whole process's. Absent: as many as they like.
 	Handshakes *Handshakes `yaml:"handshakes" good:"{per_source: 50/s}" bad:"50/s"`
 	// When this file is loaded again by itself.
 	Reload Reload `yaml:"reload"`
@@ -70,15 +70,18 @@ type Drain struct {
 	Max Duration `yaml:"max" default:"30s" min:"0s" max:"24h" good:"2m" bad:"30"`
 }
 
-// Handshakes bounds the TLS handshakes of one source: an IPv4 address, or the /64 of an IPv6 one, as a PROXY header tells
-// it if there is one. What goes beyond is reset before anything is computed for it (`handshake_rate` in the log). Hosts
-// that pass through are neither counted nor refused. Clients behind one NAT, or behind a proxy that sends no PROXY header,
-// are one source.
+// Handshakes bounds the TLS handshakes of all clients together, or of each source, or both; one of `total` and `per_source`
+// is there. Hosts that pass through are neither counted nor refused. A source is an IPv4 address, or the /64 of an IPv6 one, as
+// a PROXY header tells it if there is one: clients behind one NAT, or behind a proxy that sends no PROXY header, are one source.
 type Handshakes struct {
 	Mapping
-	// How many handshakes a source may begin for each second or minute, on average.
-	PerSource Rate `yaml:"per_source" required:"true" min:"1/m" max:"10000/s" good:"50/s" bad:"50"`
-	// How many it may begin at once, after it has begun none for a while. Absent: as many as `per_source` allows in a second,
+	// How many handshakes are begun for each second or minute, of all clients together. Those that come faster wait, up to a
+	// second, and are refused then (`handshake_limit`). Absent: as many as the cores can compute.
+	Total Rate `yaml:"total" min:"1/m" max:"100000/s" good:"400/s" bad:"400"`
+	// How many handshakes a source may begin for each second or minute, on average. What goes beyond is reset before anything is
+	// computed for it (`handshake_rate`). Absent: as many as it likes.
+	PerSource Rate `yaml:"per_source" min:"1/m" max:"10000/s" good:"50/s" bad:"50"`
+	// How many a source may begin at once, after it has begun none for a while. Absent: as many as `per_source` allows in a second,
 	// and 10 at the least.
 	Burst Count `yaml:"burst" min:"1" max:"1000000" good:"200" bad:"0"`
 }

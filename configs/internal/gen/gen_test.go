@@ -76,7 +76,7 @@ func TestTheSchemaRefusesWhatAnEditorShouldMark(t *testing.T) {
 		"text_wanted", "number_wanted", "number_whole", "number_range", "flag", "choice", "duration_unit", "duration_days", "size_unit",
 		"size_decimal", "percent", "name", "name_long", "bind_port", "bind_number", "backend_port", "backend_keys", "prefix",
 		"not_tls_alert", "not_tls_pool", "proxy_from", "proxy_version", "route_one", "cert_keys", "tls_version", "no_value",
-		"reload_watch", "test_expect", "test_values", "rate_unit", "rate_decimal", "handshakes_keys", "handshakes_rate", "handshakes_burst",
+		"reload_watch", "test_expect", "test_values", "rate_unit", "rate_decimal", "handshakes_keys", "handshakes_burst",
 	} {
 		path := filepath.Join("..", "..", "testdata", rule+".bad.yaml")
 		if msg := root.check("", readYAML(t, path)); msg == "" {
