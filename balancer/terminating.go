@@ -25,6 +25,9 @@ func (w *worker) terminate(s *session) {
 	case w.server.terminator.Full():
 		w.refuse(s, CauseMemoryLimit, route.RejectReset, 0)
 		return
+	case w.server.terminator.Crowded():
+		w.refuse(s, CauseHandshakeLimit, route.RejectReset, 0) // before it costs a goroutine, or a socket that lingers
+		return
 	}
 	st, token, base := s.setup, s.clientToken(), w.loop.Base()
 	job := terminate.Job{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Budget struct {
 	queue    int           // new handshakes that may wait
 	patience time.Duration // how long they may
 
+	crowded atomic.Bool // a new one would be refused: told without a lock, and perhaps late
 	mu      sync.Mutex
 	every   time.Duration // between the beginnings of two, on average; 0: no bound
 	due     time.Time     // when the next one may begin
@@ -58,11 +60,21 @@ func (b *Budget) pace(every time.Duration) {
 	defer b.mu.Unlock()
 	if b.every != every {
 		b.every, b.due = every, time.Time{}
+		b.note()
 	}
 }
 
 // paceSlack is how far handshakes may lag behind their times and catch up: it evens out how they arrive.
 const paceSlack = 20 * time.Millisecond
+
+// note keeps crowded what it is. b.mu is held.
+func (b *Budget) note() {
+	full := len(b.fresh) >= b.queue
+	if b.every > 0 {
+		full = full || b.paced >= max(min(b.queue, int(b.patience/b.every)), 1)
+	}
+	b.crowded.Store(full)
+}
 
 // reserve is how long a new handshake has to wait for its time, in the order of the calls. ok is false if it would be too
 // long. The caller owes a paced-- where it is not 0. b.mu is held.
@@ -80,6 +92,7 @@ func (b *Budget) reserve() (wait time.Duration, ok bool) {
 	b.due = b.due.Add(b.every)
 	if wait > 0 {
 		b.paced++
+		b.note()
 	}
 	return wait, true
 }
@@ -99,6 +112,7 @@ func (b *Budget) await(stop <-chan struct{}) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.paced--
+		b.note()
 	}()
 	due := time.NewTimer(wait)
 	defer due.Stop()
@@ -128,6 +142,7 @@ func (b *Budget) begin(stop <-chan struct{}) (*turn, error) {
 		return nil, errBusy
 	}
 	b.fresh = append(b.fresh, t)
+	b.note()
 	b.mu.Unlock()
 	late := time.NewTimer(b.patience)
 	defer late.Stop()
@@ -148,6 +163,7 @@ func (b *Budget) leave(t *turn) {
 	defer b.mu.Unlock()
 	if i := slices.Index(b.fresh, t); i >= 0 {
 		b.fresh = slices.Delete(b.fresh, i, i+1)
+		b.note()
 		return
 	}
 	b.next()
@@ -194,5 +210,6 @@ func (b *Budget) next() {
 	}
 	t := (*queue)[0]
 	*queue = slices.Delete(*queue, 0, 1)
+	b.note()
 	t.ready <- struct{}{}
 }

@@ -65,8 +65,8 @@ func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
 		wg.Go(func() { _, late = b.begin(nil) })
 		wg.Go(func() { _, stopped = b.begin(stop) })
 		synctest.Wait()
-		if _, err := b.begin(nil); !errors.Is(err, errBusy) {
-			t.Errorf("a third in a queue of two: %v", err)
+		if _, err := b.begin(nil); !errors.Is(err, errBusy) || !b.crowded.Load() {
+			t.Errorf("a third in a queue of two: %v; crowded: %v", err, b.crowded.Load())
 		}
 		close(stop)
 		began := time.Now()
@@ -75,8 +75,8 @@ func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
 			t.Errorf("%v and %v after %v", late, stopped, waited)
 		}
 		held.yield()
-		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
-			t.Errorf("at the end %+v", s)
+		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || b.crowded.Load() {
+			t.Errorf("at the end %+v, crowded: %v", s, b.crowded.Load())
 		}
 	})
 }
@@ -107,8 +107,8 @@ func TestHandshakesArePaced(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		if s := b.Stats(); s.Waiting != 10 || s.Every != 100*time.Millisecond {
-			t.Errorf("doing %+v", s)
+		if s := b.Stats(); s.Waiting != 10 || s.Every != 100*time.Millisecond || !b.crowded.Load() {
+			t.Errorf("doing %+v, crowded: %v", s, b.crowded.Load())
 		}
 		close(stop)
 		wg.Wait()
@@ -121,8 +121,8 @@ func TestHandshakesArePaced(t *testing.T) {
 		if !slices.Equal(at, want) || refused != 10 {
 			t.Errorf("begun after %v, want %v; %d refused", at, want, refused)
 		}
-		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 {
-			t.Errorf("at the end %+v", s)
+		if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || b.crowded.Load() {
+			t.Errorf("at the end %+v, crowded: %v", s, b.crowded.Load())
 		}
 		b.pace(0)
 		for range 20 {

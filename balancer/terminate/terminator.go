@@ -62,6 +62,10 @@ func New(opt Options) *Terminator {
 	}
 }
 
+// Crowded reports whether a new connection would be told that there are too many handshakes. It costs nothing to ask, and
+// may be late: whoever is started nevertheless is told so then.
+func (t *Terminator) Crowded() bool { return t.budget.crowded.Load() }
+
 // Pace sets the time between the beginnings of two handshakes, on average and of all connections together; 0 is no bound.
 // Those that come faster wait, for a bounded time.
 func (t *Terminator) Pace(every time.Duration) { t.budget.pace(every) }
