@@ -8,11 +8,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
+	"github.com/seed-23b4a313/switchyard/route"
 )
 
 // line is what a test reads of a connection's log line.
@@ -146,7 +148,16 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 				t.Errorf("the client sees %v", err)
 			}
 			r.closed(t, tt.cause, 1)
-			if l := r.lines(t, 1)[0]; l.Error != tt.text || l.Cause != tt.cause.String() || l.SNI != host || l.Policy == "" {
+			l := r.lines(t, 1)[0]
+			if text, who, ok := strings.Cut(l.Error, ": subject "); ok {
+				l.Error = text
+				if !regexp.MustCompile(`^"[a-z]+", issuer "(clients|strangers)", serial [0-9a-f]+$`).MatchString(who) {
+					t.Errorf("the line tells of the client's certificate %q", who)
+				}
+			} else if strings.HasPrefix(tt.text, "client certificate ") {
+				t.Errorf("the line does not tell whose certificate it was: %q", l.Error)
+			}
+			if l.Error != tt.text || l.Cause != tt.cause.String() || l.SNI != host || l.Policy == "" {
 				t.Errorf("the line says %+v, want the error %q", l, tt.text)
 			}
 			r.quiet(t)
@@ -239,5 +250,95 @@ func TestTheLogSaysWhatWasAgreed(t *testing.T) {
 	}
 	if !bytes.Contains([]byte(p.Summary()), []byte("client certificate required")) {
 		t.Errorf("the policy calls itself %q", p.Summary())
+	}
+}
+
+// In TLS 1.3 a client that refuses the certificate may say so in the clear, behind what is there for middleboxes or alone, at
+// once or in pieces (OpenSSL does).
+func TestAnAlertInTheClearIsTheClients(t *testing.T) {
+	t.Parallel()
+	r := serve(t, terminatedHost(carried, policyOf(t, terminate.Config{Certificates: certsFor(t, carried)}), testPool("pool", echo(t))))
+	hello := recordedHello(t, &tls.Config{ServerName: carried})
+	for i, sends := range [][]string{
+		{"\x15\x03\x03\x00\x02\x02\x30"},
+		{"\x14\x03\x03\x00\x01\x01\x15\x03\x03\x00\x02\x02\x30"},
+		{"\x14\x03\x03\x00\x01\x01", "\x15\x03\x03\x00\x02\x02\x30"},
+	} {
+		c := dial(t, r.addr)
+		mustWrite(t, c, hello)
+		if _, err := io.ReadFull(c, make([]byte, 100)); err != nil { // the server's flight
+			t.Fatal(err)
+		}
+		for _, b := range sends {
+			mustWrite(t, c, []byte(b))
+			time.Sleep(20 * time.Millisecond)
+		}
+		io.Copy(io.Discard, c)
+		r.closed(t, CauseClientAlert, uint64(i+1))
+	}
+	for _, l := range r.lines(t, 3) {
+		if l.Error != "client sent alert: unknown certificate authority" {
+			t.Errorf("the line says %q", l.Error)
+		}
+	}
+	r.quiet(t)
+}
+
+// recordedHello is what a client of crypto/tls sends first.
+func recordedHello(t testing.TB, cfg *tls.Config) []byte {
+	t.Helper()
+	cfg = cfg.Clone()
+	cfg.InsecureSkipVerify = true
+	a, b := net.Pipe()
+	defer a.Close()
+	go tls.Client(b, cfg).Handshake()
+	buf := make([]byte, 16<<10)
+	n, err := a.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buf[:n]
+}
+
+// What comes after a handshake, or never can come to one, is told in words of our own.
+func TestWhatTerminationCannotDoIsSaidPlainly(t *testing.T) {
+	t.Parallel()
+	clients := newAuthority(t, "clients")
+	inside := newAuthority(t, "inside")
+	demanding := listenTCP(t, func(c *net.TCPConn) { // wants a certificate of us, and has none to see
+		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*inside.issue(t, "backend.example.com")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients.pool()})
+		s.Handshake()
+	})
+	p := testPool("pool", demanding)
+	p.TLS = &terminate.BackendTLS{Insecure: true}
+	r := serve(t, terminatedHost(carried, policyOf(t, terminate.Config{Certificates: certsFor(t, carried)}), p))
+	if _, err := talk(r.addr, &tls.Config{ServerName: carried}); err == nil {
+		t.Error("served by a backend that refuses us")
+	}
+	r.closed(t, CauseBackendTLS, 1)
+	if l := r.lines(t, 1)[0]; l.Error != "backend sent alert: certificate required" {
+		t.Errorf("the line of a backend that refuses us says %q", l.Error)
+	}
+
+	dot := serve(t, terminatedHost(carried, policyOf(t, terminate.Config{Certificates: certsFor(t, carried)}), testPool("pool", echo(t))))
+	c := dial(t, dot.addr)
+	mustWrite(t, c, craft(serverName(carried+".")))
+	io.Copy(io.Discard, c)
+	dot.closed(t, CauseHandshakeFail, 1)
+	if l := dot.lines(t, 1)[0]; l.Error != "the server name ends with a dot (RFC 6066, section 3)" {
+		t.Errorf("the line of a name with a dot says %q", l.Error)
+	}
+
+	verified := testPool("pool", demanding)
+	verified.TLS = &terminate.BackendTLS{}
+	cfg := terminatedHost(carried, policyOf(t, terminate.Config{Certificates: namedSource{certsFor(t, carried)[carried]}}), verified)
+	cfg.Routes[0].Hosts = []string{carried, route.NoName}
+	nameless := serve(t, cfg)
+	if _, err := talk(nameless.addr, &tls.Config{}); err == nil {
+		t.Error("a backend was trusted for no name")
+	}
+	nameless.closed(t, CauseBackendTLS, 1)
+	if l := nameless.lines(t, 1)[0]; l.Error != "backend: the client sends no server name, and the pool has no tls.sni to verify" {
+		t.Errorf("the line of a client without a name says %q", l.Error)
 	}
 }

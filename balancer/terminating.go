@@ -32,7 +32,7 @@ func (w *worker) terminate(s *session) {
 	st, token, base := s.setup, s.clientToken(), w.loop.Base()
 	job := terminate.Job{
 		FD: int(s.clientFD), Read: append([]byte(nil), st.buf[st.at:]...), Name: s.name, Policy: policy,
-		Challenge: onlyChallenge(&st.hello), Client: s.client, Dest: w.destination(s), ID: uniqueID(w.server.nonce, s.id),
+		Challenge: onlyChallenge(&st.hello), Dot: dotted(&st.hello), Client: s.client, Dest: w.destination(s), ID: uniqueID(w.server.nonce, s.id),
 		Base:     base,
 		Backends: &terminated{w: w, token: token, pool: s.pool, client: s.client.Addr(), sni: s.name.String()},
 		Done:     func(end terminate.End) { w.loop.Post(func() { w.terminated(token, end) }) },
@@ -44,6 +44,11 @@ func (w *worker) terminate(s *session) {
 	s.stage = stageTerminating
 	s.conn = w.server.terminator.Start(job)
 	w.wakeAt(s, w.loop.Now()+w.checkEvery(s))
+}
+
+// dotted reports whether the name in a hello ends with a dot.
+func dotted(h *peek.Hello) bool {
+	return len(h.ServerName) > 0 && h.ServerName[len(h.ServerName)-1] == '.'
 }
 
 // onlyChallenge reports whether a hello is a validation by TLS-ALPN-01 (RFC 8737 §3).

@@ -75,6 +75,9 @@ func (c *Conn) try(b *pool.Backend, cfg *pool.Config, giveUp time.Time) (Failure
 	if t == nil {
 		return None, nil
 	}
+	if t.SNI == "" && !t.Insecure && c.job.Name.IsZero() {
+		return BackendRefused, errNameless
+	}
 	c.deadline(c.backend.sock, earlier(time.Now().Add(cfg.AnswerTimeout), giveUp))
 	c.backend.tls = tls.Client(c.backend.sock, t.config(c.job.Name.String(), c.Info().ALPN))
 	if err := c.backend.tls.Handshake(); err != nil {
@@ -82,6 +85,9 @@ func (c *Conn) try(b *pool.Backend, cfg *pool.Config, giveUp time.Time) (Failure
 	}
 	return t.agreed(c.backend.tls.ConnectionState().NegotiatedProtocol, c.Info().ALPN)
 }
+
+// errNameless says that there is no name to verify a backend's certificate for.
+var errNameless = errors.New("the client sends no server name, and the pool has no tls.sni to verify")
 
 // connect makes the socket of the backend.
 func (c *Conn) connect(b *pool.Backend, cfg *pool.Config, giveUp time.Time) error {

@@ -125,7 +125,7 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
 		switch {
 		case revoked:
-			return &refusal{ClientCertRevoked, "client certificate revoked"}
+			return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
 		case why != "" && i == 0:
 			return &refusal{ClientCertRefused, why}
 		}

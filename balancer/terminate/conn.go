@@ -18,6 +18,7 @@ type Job struct {
 	Read      []byte     // all that was read of it from the hello on. It is the Conn's from now on
 	Name      route.Name // that chose the route
 	Policy    *Policy    // of the route
+	Dot       bool       // the name that the client sent ends with a dot, which crypto/tls refuses
 	Challenge bool       // the hello offers certs.ChallengeProtocol and nothing else
 	Client    netip.AddrPort
 	Dest      netip.AddrPort // that the client connected to

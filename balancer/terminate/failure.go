@@ -81,10 +81,11 @@ func (c *Conn) handshakeFailure(err error) (Failure, string) {
 		return r.failure, plain(r.text)
 	}
 	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return clientCertFailure(v.Err)
+		f, text := clientCertFailure(v.Err)
+		return f, plain(text + whose(v.UnverifiedCertificates))
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		return ClientAlert, "client sent alert: " + plain(op.Err.Error())
+	if alert := c.alerted(err); alert != nil {
+		return ClientAlert, "client sent alert: " + plain(alert.Error())
 	}
 	switch {
 	case errors.Is(err, errBusy):
@@ -97,6 +98,27 @@ func (c *Conn) handshakeFailure(err error) (Failure, string) {
 		return NoCertificate, "no certificate for this name"
 	}
 	return c.protocolFailure(err)
+}
+
+// alerted is the alert that err says the client has sent; nil if it says something else.
+func (c *Conn) alerted(err error) error {
+	switch op, ok := errors.AsType[*net.OpError](err); {
+	case !ok:
+	case op.Op == "remote error":
+		return op.Err
+	case op.Op == "local error" && c.client.sock != nil:
+		return c.client.sock.alert // if there was one, that is what was wrong with the record
+	}
+	return nil
+}
+
+// whose says whose certificate a client has shown, for whoever has to find the client. It is not verified.
+func whose(chain []*x509.Certificate) string {
+	if len(chain) == 0 {
+		return ""
+	}
+	c := chain[0]
+	return fmt.Sprintf(": subject %.64q, issuer %.64q, serial %.40x", c.Subject.CommonName, c.Issuer.CommonName, c.SerialNumber)
 }
 
 // protocolFailures are the errors of crypto/tls that have a Failure of their own, by how they begin. A test has each of them
@@ -134,7 +156,19 @@ func (c *Conn) protocolFailure(err error) (Failure, string) {
 		}
 		return p.failure, p.text
 	}
+	if c.job.Dot && strings.Contains(text, "decoding") {
+		return HandshakeFail, "the server name ends with a dot (RFC 6066, section 3)"
+	}
 	return HandshakeFail, plain(text)
+}
+
+// brokenText says what is wrong with what came after a handshake.
+func brokenText(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "*tls.clientHelloMsg") {
+		return "asks for renegotiation, which there is none of"
+	}
+	return plain(text)
 }
 
 // offeredOnly says which versions a client has offered: "client offered only TLS 1.0".
@@ -166,7 +200,7 @@ func clientCertFailure(err error) (Failure, string) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return ClientCertRefused, "client certificate signed by an unknown authority"
 	}
-	return ClientCertRefused, plain(fmt.Sprintf("client certificate refused: %v", err))
+	return ClientCertRefused, fmt.Sprintf("client certificate refused: %v", err)
 }
 
 // errnoText is the text of the errno within err; "" if there is none.

@@ -88,10 +88,14 @@ func (d *direction) sourceEnded(err error) {
 		d.c.halfClosed()
 	case errnoOf(err) != 0:
 		d.c.finish(d.broken(err))
+	case d.up && d.c.alerted(err) != nil:
+		d.c.finish(ClientAlert, "client sent alert: "+plain(d.c.alerted(err).Error()), resetBackend)
 	case d.up:
-		d.c.finish(BrokenTLS, "client: "+plain(err.Error()), resetBackend)
+		d.c.finish(BrokenTLS, "client: "+brokenText(err), resetBackend)
+	case d.c.alerted(err) != nil: // a server of TLS 1.3 refuses a client's certificate after the handshake
+		d.c.finish(BackendRefused, "backend sent alert: "+plain(d.c.alerted(err).Error()), resetClient)
 	default:
-		d.c.finish(BrokenTLS, "backend: "+plain(err.Error()), resetClient)
+		d.c.finish(BrokenTLS, "backend: "+brokenText(err), resetClient)
 	}
 }
 

@@ -1,6 +1,7 @@
 package terminate
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -26,6 +27,7 @@ type socket struct {
 	remote netip.AddrPort
 
 	turn  *turn  // not nil in a handshake: given up while the socket waits
+	alert error  // that came in the clear within the handshake; nil: none
 	eager bool   // a Read that would wait answers errNotYet instead
 	stash []byte // received and not read yet
 	lent  *block // what stash lies in; nil: it is not borrowed
@@ -115,8 +117,29 @@ func (s *socket) receiveOnce(fd uintptr) bool {
 		return true
 	}
 	s.lent, s.stash = b, b[:s.recvN]
+	if s.turn != nil {
+		s.noteAlert()
+	}
 	return true
 }
+
+// noteAlert looks for an alert in the clear. A client that refuses the server's certificate has no keys to say so under in
+// TLS 1.3, or does not use them (OpenSSL); crypto/tls takes it for a record that was tampered with.
+func (s *socket) noteAlert() {
+	b := s.stash
+	for len(b) > 6 && b[0] == recordChangeCipherSpec && b[3] == 0 && b[4] == 1 { // for middleboxes (RFC 8446 §D.4)
+		b = b[6:]
+	}
+	if len(b) >= 7 && b[0] == recordAlert && b[3] == 0 && b[4] == 2 {
+		s.alert = tls.AlertError(b[6])
+	}
+}
+
+// Types of TLS records (RFC 8446 §5.1).
+const (
+	recordChangeCipherSpec = 20
+	recordAlert            = 21
+)
 
 func (s *socket) giveBack() {
 	if s.lent != nil {
