@@ -180,6 +180,8 @@ type terminated struct {
 	pool   *livePool
 	client netip.Addr
 	sni    string
+	// suspects refused a handshake that the client has a say in.
+	suspects []suspect
 }
 
 // Config implements [terminate.Backends].
@@ -282,8 +284,8 @@ func (t *terminated) Release(b *pool.Backend) {
 // Connected implements [terminate.Backends].
 func (t *terminated) Connected(_ *pool.Backend, took int64) { t.pool.dial.observe(took) }
 
-// Failed implements [terminate.Backends]. What is sent to a backend here is ours, and not a stranger's: whatever it refuses
-// counts against it at once.
+// Failed implements [terminate.Backends]. What is sent to a backend here is ours, but for the name and the protocol, which may
+// be the client's: where they are, whoever refuses them is a suspect until another backend has taken the same ones.
 func (t *terminated) Failed(b *pool.Backend, why terminate.Failure, e syscall.Errno, late bool) {
 	cause := failureCauses[why]
 	if cause != CauseFDLimit {
@@ -296,12 +298,21 @@ func (t *terminated) Failed(b *pool.Backend, why terminate.Failure, e syscall.Er
 	case cause == CauseConnectTimeout && !late:
 		t.observe(b, pool.OutcomeConnectTimeout, 0)
 	case cause == CauseAnswerFail:
-		t.observe(b, pool.OutcomeHungUp, e)
+		t.refused(suspect{b, pool.OutcomeHungUp, e})
 	case cause == CauseBackendTLS:
-		t.observe(b, pool.OutcomeTLSFailed, 0)
+		t.refused(suspect{b, pool.OutcomeTLSFailed, 0})
 	case cause == CauseAnswerTimeout && !late:
 		t.observe(b, pool.OutcomeAnswerTimeout, 0)
 	}
+}
+
+// refused counts that a backend has refused the handshake, or keeps it in mind.
+func (t *terminated) refused(x suspect) {
+	if with, ok := t.pool.Config().TLS.(*terminate.BackendTLS); ok && with.AsksForTheClient() {
+		t.suspects = append(t.suspects, x)
+		return
+	}
+	t.observe(x.backend, x.outcome, x.errno)
 }
 
 // observe tells the pool what the connection has shown of b.
@@ -313,6 +324,10 @@ func (t *terminated) observe(b *pool.Backend, o pool.Outcome, e syscall.Errno) {
 
 // Relaying implements [terminate.Backends].
 func (t *terminated) Relaying(b *pool.Backend) {
+	for _, x := range t.suspects {
+		t.observe(x.backend, x.outcome, x.errno)
+	}
+	t.suspects = nil
 	t.observe(b, pool.OutcomeServed, 0) // whether it serves what it has accepted is not seen here
 	if !b.Leaving() {
 		return // whoever makes it leave later finds this session
