@@ -3,11 +3,13 @@ package terminate
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -70,13 +72,18 @@ type revocation struct {
 
 var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
 
-// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it.
+// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it. One with a
+// critical extension is refused: it says that the list is of some certificates only, or of what has changed since another
+// one (RFC 5280 §5.2), and that a certificate is not in it would say nothing.
 func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, error) {
 	all := revocations{}
 	for der := range listsOf(data) {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
 			return nil, fmt.Errorf("a list of revoked certificates cannot be read: %w", err)
+		}
+		if i := slices.IndexFunc(list.Extensions, func(e pkix.Extension) bool { return e.Critical }); i >= 0 {
+			return nil, fmt.Errorf("the list of %q is not of all certificates (critical extension %v)", list.Issuer.CommonName, list.Extensions[i].Id)
 		}
 		r := &revocation{list: list, serials: map[string]bool{}}
 		for i := range list.RevokedCertificateEntries {
