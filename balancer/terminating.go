@@ -122,15 +122,24 @@ func (w *worker) checkEvery(s *session) int64 {
 	return d
 }
 
+// queueLook is how often it is looked whether the client of a terminated connection that is queued has reset: nobody waits
+// for its socket meanwhile.
+const queueLook = 1e9
+
 // terminatedTimer looks at everything that time can do to a session whose TLS ends here. Until bytes are carried, its
 // goroutine has deadlines of its own.
 func (w *worker) terminatedTimer(s *session) {
 	now, p := w.loop.Now(), s.conn.Progress()
 	w.wakeAt(s, now+w.checkEvery(s))
 	if s.waits() {
-		if late := s.setup.dialed + int64(s.pool.Config().QueueTimeout); now < late {
-			w.wakeAt(s, late)
-		} else {
+		late := s.setup.dialed + int64(s.pool.Config().QueueTimeout)
+		switch {
+		case s.conn.ClientReset():
+			w.finish(s, CauseClientGone, resetBoth)
+			return
+		case now < late:
+			w.wakeAt(s, min(late, now+queueLook))
+		default:
 			w.dequeue(s)
 			w.answerWaiting(s, nil, terminate.QueueTimeout)
 		}
@@ -249,7 +258,7 @@ func (w *worker) enqueueTerminated(token uint64, came chan<- slot) {
 		return
 	}
 	w.line(s)
-	w.wakeAt(s, w.loop.Now()+int64(cfg.QueueTimeout))
+	w.wakeAt(s, w.loop.Now()+min(int64(cfg.QueueTimeout), queueLook))
 	if n == 1 {
 		w.call(q)
 	}
