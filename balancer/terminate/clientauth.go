@@ -127,7 +127,11 @@ func listsOf(data []byte) iter.Seq[[]byte] {
 
 // check looks a verified chain up: the client's certificate first, its authority last. It returns nil if nothing of it
 // is revoked. The authority of the client's own certificate must have a list that is still good.
+// A certificate that is itself among the authorities is trusted without one, but not against one that it is on.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
+	if len(chain) == 1 && r.lists(chain[0]) {
+		return &refusal{ClientCertRevoked, "client certificate revoked"}
+	}
 	for i := range chain[:max(len(chain)-1, 0)] {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
 		switch {
@@ -138,6 +142,13 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 		}
 	}
 	return nil
+}
+
+// lists reports whether cert is on a list that an authority which is trusted has signed.
+func (r revocations) lists(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(r[string(cert.RawIssuer)], func(l *revocation) bool {
+		return l.signer != nil && l.serials[string(cert.SerialNumber.Bytes())]
+	})
 }
 
 // revoked reports whether issuer has revoked cert; why says that its list does not tell.
