@@ -34,9 +34,10 @@ const (
 	// memoryPerSession is what a session may take while its hello is incomplete or waits for a backend: struct,
 	// setup, and a 4 KiB buffer, rounded up.
 	memoryPerSession = 8 << 10
-	// memoryPerTerminated is what a session takes whose TLS ends here: two goroutines, the state and the buffers of
-	// crypto/tls, rounded up.
-	memoryPerTerminated = 64 << 10
+	// memoryPerTerminated is the most that a session takes whose TLS ends here while it is quiet: two goroutines, the state
+	// and the buffers of crypto/tls, rounded up. Of these, 104 KB are what is left of a hello of 60 KiB: a buffer that
+	// crypto/tls puts messages together in, and keeps (TestMemoryPerTerminatedConnection).
+	memoryPerTerminated = 160 << 10
 )
 
 // deriveLimits computes the limits of a server with that many loops. Half of the memory is for what sessions need

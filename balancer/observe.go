@@ -9,7 +9,8 @@ import (
 
 // What connections show of their backends, for the pool's outlier setting. A stranger must not be able to have a sound
 // backend left out by sending hellos that no backend accepts: an alert or a hang-up before the ServerHello counts
-// against a backend once another one has answered the same hello. That it cannot be reached, or is silent, counts at once.
+// against a backend once another one has answered the same hello, and so does a failed handshake of our own for a name or a
+// protocol that a stranger has chosen. That it cannot be reached, or is silent, counts at once.
 
 // suspect is a backend that refused a hello which another one may accept.
 type suspect struct {

@@ -86,6 +86,16 @@ func TestEndsOfWaitingOfTerminatedConnections(t *testing.T) {
 				t.Error(err)
 			}
 		}, CauseNoBackend},
+		{"the client resets", func(*pool.Config) {}, func(t *testing.T, r *running, _ *Config) {
+			c, raw := secured(t, r)
+			c.Write([]byte("x"))
+			r.waiting(t, 2)
+			raw.SetLinger(0)
+			raw.Close()
+			r.closed(t, CauseClientGone, 1)
+			r.waiting(t, 1)
+			r.Kill(&ConnectionFilter{SNI: carried})
+		}, CauseKilled},
 		{"an operator closes it", func(*pool.Config) {}, func(t *testing.T, r *running, _ *Config) {
 			r.waiting(t, 1)
 			for _, x := range must(r.Connections(&ConnectionFilter{}, 10)) {

@@ -130,15 +130,24 @@ func (w *worker) checkEvery(s *session) int64 {
 	return d
 }
 
+// queueLook is how often it is looked whether the client of a terminated connection that is queued has reset: nobody waits
+// for its socket meanwhile.
+const queueLook = 1e9
+
 // terminatedTimer looks at everything that time can do to a session whose TLS ends here. Until bytes are carried, its
 // goroutine has deadlines of its own.
 func (w *worker) terminatedTimer(s *session) {
 	now, p := w.loop.Now(), s.conn.Progress()
 	w.wakeAt(s, now+w.checkEvery(s))
 	if s.waits() {
-		if late := s.setup.dialed + int64(s.pool.Config().QueueTimeout); now < late {
-			w.wakeAt(s, late)
-		} else {
+		late := s.setup.dialed + int64(s.pool.Config().QueueTimeout)
+		switch {
+		case s.conn.ClientReset():
+			w.finish(s, CauseClientGone, resetBoth)
+			return
+		case now < late:
+			w.wakeAt(s, min(late, now+queueLook))
+		default:
 			w.dequeue(s)
 			w.answerWaiting(s, nil, terminate.QueueTimeout)
 		}
@@ -188,6 +197,8 @@ type terminated struct {
 	pool   *livePool
 	client netip.Addr
 	sni    string
+	// suspects refused a handshake that the client has a say in.
+	suspects []suspect
 }
 
 // Config implements [terminate.Backends].
@@ -255,7 +266,7 @@ func (w *worker) enqueueTerminated(token uint64, came chan<- slot) {
 		return
 	}
 	w.line(s)
-	w.wakeAt(s, w.loop.Now()+int64(cfg.QueueTimeout))
+	w.wakeAt(s, w.loop.Now()+min(int64(cfg.QueueTimeout), queueLook))
 	if n == 1 {
 		w.call(q)
 	}
@@ -290,8 +301,8 @@ func (t *terminated) Release(b *pool.Backend) {
 // Connected implements [terminate.Backends].
 func (t *terminated) Connected(_ *pool.Backend, took int64) { t.pool.dial.observe(took) }
 
-// Failed implements [terminate.Backends]. What is sent to a backend here is ours, and not a stranger's: whatever it refuses
-// counts against it at once.
+// Failed implements [terminate.Backends]. What is sent to a backend here is ours, but for the name and the protocol, which may
+// be the client's: where they are, whoever refuses them is a suspect until another backend has taken the same ones.
 func (t *terminated) Failed(b *pool.Backend, why terminate.Failure, e syscall.Errno, late bool) {
 	cause := failureCauses[why]
 	if cause != CauseFDLimit {
@@ -304,12 +315,21 @@ func (t *terminated) Failed(b *pool.Backend, why terminate.Failure, e syscall.Er
 	case cause == CauseConnectTimeout && !late:
 		t.observe(b, pool.OutcomeConnectTimeout, 0)
 	case cause == CauseAnswerFail:
-		t.observe(b, pool.OutcomeHungUp, e)
+		t.refused(suspect{b, pool.OutcomeHungUp, e})
 	case cause == CauseBackendTLS:
-		t.observe(b, pool.OutcomeTLSFailed, 0)
+		t.refused(suspect{b, pool.OutcomeTLSFailed, 0})
 	case cause == CauseAnswerTimeout && !late:
 		t.observe(b, pool.OutcomeAnswerTimeout, 0)
 	}
+}
+
+// refused counts that a backend has refused the handshake, or keeps it in mind.
+func (t *terminated) refused(x suspect) {
+	if with, ok := t.pool.Config().TLS.(*terminate.BackendTLS); ok && with.AsksForTheClient() {
+		t.suspects = append(t.suspects, x)
+		return
+	}
+	t.observe(x.backend, x.outcome, x.errno)
 }
 
 // observe tells the pool what the connection has shown of b.
@@ -321,6 +341,10 @@ func (t *terminated) observe(b *pool.Backend, o pool.Outcome, e syscall.Errno) {
 
 // Relaying implements [terminate.Backends].
 func (t *terminated) Relaying(b *pool.Backend) {
+	for _, x := range t.suspects {
+		t.observe(x.backend, x.outcome, x.errno)
+	}
+	t.suspects = nil
 	t.observe(b, pool.OutcomeServed, 0) // whether it serves what it has accepted is not seen here
 	if !b.Leaving() {
 		return // whoever makes it leave later finds this session

@@ -2,7 +2,9 @@ package certs
 
 import (
 	"container/list"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -161,19 +163,38 @@ func (e *entry) look(log *slog.Logger) *finding {
 // lookAt reads the files of one variant, if they are there.
 func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
 	p := e.pairs[i]
+	missing, wrong := absent(f.Cert)
 	switch {
-	case StampOf(f.Cert).info == nil:
+	case missing:
 		e.pairs[i] = nil
 		return nil
+	case wrong != nil && p == nil:
+		return Errors{wrong}
 	case p != nil:
 		p.refresh(log)
 		return nil
 	}
-	p, wrong := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
-	if wrong == nil {
+	p, bad := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
+	if bad == nil {
 		e.pairs[i] = p
 	}
-	return wrong
+	return bad
+}
+
+// absent reports whether a directory has no file of that name. A link that is there and leads nowhere, or to what must not be
+// looked at, is not absent: somebody else's certificate must not be shown in its place.
+func absent(path string) (is bool, wrong *Error) {
+	info, err := os.Lstat(path)
+	if err != nil { // a name that is too long is a stranger's
+		return true, nil
+	}
+	if info.Mode().Type() == fs.ModeSymlink {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		return false, unreadable(path, err)
+	}
+	return false, nil
 }
 
 var nothing finding

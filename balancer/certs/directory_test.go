@@ -28,6 +28,13 @@ func choose(s *Set, name string) (*Choice, error) {
 	return s.Choose(&tls.ClientHelloInfo{ServerName: name})
 }
 
+func link(t *testing.T, to, path string) {
+	t.Helper()
+	if err := os.Symlink(to, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 	t.Parallel()
 	dir, pairs := t.TempDir(), t.TempDir()
@@ -39,11 +46,14 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 	write(t, dir, "other.example.com.pem", certFor(t, ecKey(), life, "elsewhere.example.com"), keyPEM(t, ecKey()))
 	write(t, dir, "half.example.com.crt", certFor(t, ecKey(), life, "half.example.com"))
 	write(t, dir, "_.wild.example.com.pem", certFor(t, ecKey(), life, "wild.example.com"), keyPEM(t, ecKey()))
+	link(t, filepath.Join(pairs, "not there"), filepath.Join(dir, "link.example.com.pem"))
+	link(t, filepath.Join(dir, "loop.example.com.crt"), filepath.Join(dir, "loop.example.com.crt"))
 	chmod(t, write(t, dir, "open.example.com.pem", certFor(t, ecKey(), life, "open.example.com"), keyPEM(t, ecKey())), 0o644)
 	for name, why := range map[string]string{
 		"empty.example.com": "holds no certificate", "other.example.com": "is not for other.example.com",
 		"half.example.com": "cannot be read: no such file or directory", "open.example.com": "may be read by others (mode 0644)",
 		"x.wild.example.com": "is not for *.wild.example.com",
+		"link.example.com":   "cannot be read: no such file or directory", "loop.example.com": "cannot be read: too many levels of symbolic links",
 	} {
 		c, err := choose(s, name)
 		e, ok := errors.AsType[*Error](err)
@@ -54,8 +64,8 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 			t.Errorf("%s: with a default, Covers returns %v", name, got)
 		}
 	}
-	if text := log.take(); strings.Count(text, "not taken") != 3 {
-		t.Errorf("of three files that cannot be read the log says %q", text)
+	if text := log.take(); strings.Count(text, "not taken") != 5 {
+		t.Errorf("of five files that cannot be read the log says %q", text)
 	}
 }
 

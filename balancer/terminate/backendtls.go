@@ -53,6 +53,10 @@ func (t *BackendTLS) config(name, agreed string) *tls.Config {
 	return cfg
 }
 
+// AsksForTheClient reports whether backends are asked for a name or a protocol that a client has chosen: what they refuse then
+// may be the client's fault.
+func (t *BackendTLS) AsksForTheClient() bool { return t.SNI == "" || len(t.ALPN) == 0 }
+
 // spoken is what the files say now. What was agreed with others than are trusted now, or as somebody else than is shown now,
 // is not resumed: a resumed session shows no certificate, and verifies none.
 func (t *BackendTLS) spoken() spoken {

@@ -3,11 +3,13 @@ package terminate
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -70,13 +72,18 @@ type revocation struct {
 
 var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
 
-// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it.
+// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it. One with a
+// critical extension is refused: it says that the list is of some certificates only, or of what has changed since another
+// one (RFC 5280 §5.2), and that a certificate is not in it would say nothing.
 func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, error) {
 	all := revocations{}
 	for der := range listsOf(data) {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
 			return nil, fmt.Errorf("a list of revoked certificates cannot be read: %w", err)
+		}
+		if i := slices.IndexFunc(list.Extensions, func(e pkix.Extension) bool { return e.Critical }); i >= 0 {
+			return nil, fmt.Errorf("the list of %q is not of all certificates (critical extension %v)", list.Issuer.CommonName, list.Extensions[i].Id)
 		}
 		r := &revocation{list: list, serials: map[string]bool{}}
 		for i := range list.RevokedCertificateEntries {
@@ -120,7 +127,11 @@ func listsOf(data []byte) iter.Seq[[]byte] {
 
 // check looks a verified chain up: the client's certificate first, its authority last. It returns nil if nothing of it
 // is revoked. The authority of the client's own certificate must have a list that is still good.
+// A certificate that is itself among the authorities is trusted without one, but not against one that it is on.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
+	if len(chain) == 1 && r.lists(chain[0]) {
+		return &refusal{ClientCertRevoked, "client certificate revoked"}
+	}
 	for i := range chain[:max(len(chain)-1, 0)] {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
 		switch {
@@ -131,6 +142,13 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 		}
 	}
 	return nil
+}
+
+// lists reports whether cert is on a list that an authority which is trusted has signed.
+func (r revocations) lists(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(r[string(cert.RawIssuer)], func(l *revocation) bool {
+		return l.signer != nil && l.serials[string(cert.SerialNumber.Bytes())]
+	})
 }
 
 // revoked reports whether issuer has revoked cert; why says that its list does not tell.

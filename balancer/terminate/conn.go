@@ -214,6 +214,17 @@ func (c *Conn) WithSockets(f func(client, backend int)) {
 	}
 }
 
+// ClientReset reports whether the client has reset. It takes the error off the socket: whoever hears of it ends the connection.
+func (c *Conn) ClientReset() (is bool) {
+	c.mu.Lock()
+	client := c.client.sock
+	c.mu.Unlock()
+	if client != nil {
+		client.control(func(fd int) { is = sys.TakeError(fd) != 0 })
+	}
+	return is
+}
+
 // run is the body of the connection's goroutine.
 func (c *Conn) run() {
 	defer c.terminator.running.Done()

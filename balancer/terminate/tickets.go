@@ -48,7 +48,8 @@ type ticketRing struct {
 
 	mu    sync.Mutex
 	epoch int64       // of the keys that are set; 0: none are
-	given []ticketKey // likewise, out of files
+	turns uint64      // how often the clock was set back by more than keys are kept
+	given []ticketKey // of the keys that are set, out of files
 }
 
 // ticketKey is a key of a file as it stands there: 48 or 80 bytes.
@@ -78,14 +79,18 @@ func (r *ticketRing) refresh(cfg *tls.Config, now time.Time, log *slog.Logger) {
 	epoch := now.UnixNano() / int64(r.rotate)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if epoch <= r.epoch { // a clock that is set back brings no old key back
+	switch {
+	case epoch <= r.epoch-keptKeys: // it had been wrong: to wait for that time would be to keep the present key until then
+		r.turns++
+	case epoch <= r.epoch: // a clock that is set back brings no old key back
 		return
 	}
 	r.epoch = epoch
 	keys := make([][32]byte, keptKeys)
 	for i := range keys {
-		var at [8]byte
+		var at [16]byte
 		binary.BigEndian.PutUint64(at[:], uint64(epoch-int64(i)))
+		binary.BigEndian.PutUint64(at[8:], r.turns)
 		keys[i] = r.derive(slices.Concat(processSecret(), at[:]))
 	}
 	cfg.SetSessionTicketKeys(keys)

@@ -65,6 +65,32 @@ func TestTicketKeysOfTheProcessRotate(t *testing.T) {
 	}
 }
 
+// A clock that was far ahead for a moment neither stops the rotation nor, set right, brings a key back.
+func TestTicketKeysRotateAfterTheClockWasAhead(t *testing.T) {
+	r, err := newTicketRing(&Tickets{Rotate: time.Hour}, [32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &tls.Config{}
+	right := time.Unix(1_000_000*3600, 0)
+	r.refresh(cfg, right, quiet)
+	old := ticketOf(t, cfg)
+	r.refresh(cfg, right.Add(365*24*time.Hour), quiet)
+	r.refresh(cfg, right, quiet)
+	if opens(t, cfg, old) {
+		t.Error("a ticket from before the clock was ahead is opened")
+	}
+	ticket := ticketOf(t, cfg)
+	r.refresh(cfg, right.Add(2*time.Hour), quiet)
+	if !opens(t, cfg, ticket) {
+		t.Error("a ticket is not opened after two hours")
+	}
+	r.refresh(cfg, right.Add(3*time.Hour), quiet)
+	if opens(t, cfg, ticket) {
+		t.Error("a ticket is opened after three hours: its key does not rotate")
+	}
+}
+
 // Another policy of the same process, at the same time, and with the same file, opens nothing.
 func TestTicketsOfAnotherPolicyStayClosed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
