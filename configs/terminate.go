@@ -35,17 +35,24 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	if a := t.ClientAuth; a != nil {
 		cfg.ClientAuth = &terminate.ClientAuth{CA: c.path(a.CA.V), Require: a.Require.V, CRL: c.path(a.CRL.V)}
 	}
-	if c.policyMakesSense(name, t); set == nil || !t.Sound() {
+	if c.policyMakesSense(name, t); !t.Sound() {
 		return nil
 	}
-	cfg.Certificates = set
-	p, err := terminate.NewPolicy(cfg)
-	if err != nil {
-		c.policyMistake(name, t, err, c.errorf)
+	if set != nil {
+		cfg.Certificates = set
+	}
+	p, err := terminate.NewPolicy(cfg) // even without certificates, so that all that is wrong is told at once
+	if wrong, ok := errors.AsType[terminate.FileErrors](err); ok {
+		for _, e := range wrong {
+			c.policyMistake(t, e, c.errorf)
+		}
 		return nil
 	}
 	for _, w := range p.Warnings() {
-		c.policyMistake(name, t, w, c.warnf)
+		c.policyMistake(t, w, c.warnf)
+	}
+	if set == nil {
+		return nil
 	}
 	return p
 }
@@ -109,12 +116,7 @@ func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
 }
 
 // policyMistake points at the file that is wrong.
-func (c *checker) policyMistake(name string, t *file.Terminate, err error, say func(placed, string, string, ...any)) {
-	wrong, ok := errors.AsType[*terminate.FileError](err)
-	if !ok {
-		say(t, "", "route %q: %v", name, err)
-		return
-	}
+func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, say func(placed, string, string, ...any)) {
 	files := map[string]file.Path{}
 	if a := t.ClientAuth; a != nil {
 		files["ca"], files["crl"] = a.CA, a.CRL

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -18,7 +21,7 @@ type ClientAuth struct {
 	CA      string // PEM: the authorities that are trusted
 	Require bool   // a client without a certificate is refused; otherwise only one with a wrong one is
 	// CRL is a file of lists of revoked certificates, PEM or one in DER, that is followed without a reload; "" for none. With
-	// it, a certificate whose authority has no list in it, or an expired one, is refused.
+	// it, a certificate whose authority has no list in it, or an expired one, is refused. It must have a list of one of CA.
 	CRL string
 }
 
@@ -70,9 +73,11 @@ type revocation struct {
 
 var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
 
-// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it.
+// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it, and there
+// must be one: with lists of others alone, every client would be refused. Where nothing is trusted, since that could not be
+// read, they are only read.
 func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, error) {
-	all := revocations{}
+	all, ours := revocations{}, false
 	for der := range listsOf(data) {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
@@ -95,12 +100,58 @@ func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, er
 		if known && r.signer == nil {
 			return nil, fmt.Errorf("the list of %q is not signed by it", list.Issuer.CommonName)
 		}
+		ours = ours || known
 		all[string(list.RawIssuer)] = append(all[string(list.RawIssuer)], r)
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0:
 		return nil, errNoList
+	case !ours && len(trusted) > 0:
+		return nil, &certs.Error{Why: "it holds no list of any authority in ca: every client would be refused", Hint: all.issuers()}
 	}
 	return all, nil
+}
+
+// issuers says whose lists r has.
+func (r revocations) issuers() string {
+	var names []string
+	for _, lists := range r {
+		names = append(names, strconv.Quote(lists[0].list.Issuer.String()))
+	}
+	slices.Sort(names)
+	return "it is of " + strings.Join(names[:min(len(names), maxIssuers)], ", ")
+}
+
+// maxIssuers is how many authorities a hint names.
+const maxIssuers = 5
+
+// expired returns for each authority that has lists, and none that is still good, when the last of them has expired.
+func (r revocations) expired(trusted []*x509.Certificate, now time.Time) (all []expiredList) {
+	for _, ca := range trusted {
+		var last time.Time
+		for _, l := range r[string(ca.RawSubject)] {
+			end := l.list.NextUpdate
+			switch {
+			case l.signer != ca:
+				continue
+			case end.IsZero():
+				end = now.Add(1) // never
+			}
+			if end.After(last) {
+				last = end
+			}
+		}
+		if !last.IsZero() && !now.Before(last) {
+			all = append(all, expiredList{ca.Subject.String(), last})
+		}
+	}
+	return all
+}
+
+// expiredList is the latest list of an authority, which is not good any more.
+type expiredList struct {
+	issuer string
+	end    time.Time
 }
 
 // listsOf yields the DER of every list in data.
