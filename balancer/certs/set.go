@@ -137,6 +137,9 @@ func (s *Set) Names() []string {
 	return slices.Compact(names)
 }
 
+// Pairs are the certificates of the pairs, in their order.
+func (s *Set) Pairs() []*Choice { return s.index.Load().all }
+
 // Warnings are what Open found that is allowed, and yet probably not meant.
 func (s *Set) Warnings() []*Error { return s.warnings }
 
