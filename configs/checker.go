@@ -111,6 +111,7 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	c.addresses(f)
 	cfg.Tests = c.tests(f, n)
 	c.use(f, n)
+	c.encrypted(f, b.Routes, n)
 	return c.table(f.Routes, b.RouteSet(), cfg.Tests != nil)
 }
 
