@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -213,8 +214,19 @@ const removeFromCRL = 8
 
 // clientCheck verifies what crypto/tls does not: revocation. It runs on every handshake, resumed ones included.
 type clientCheck struct {
-	lists *watched[revocations] // nil: none
+	lists   *watched[revocations] // nil: none
+	trusted []*x509.Certificate
+
+	mu     sync.Mutex
+	looked time.Time // when ends of lists were last looked at
+	told   time.Time // when the log last spoke of one; zero: of none that has expired
 }
+
+// How often the ends of lists are looked at, and how often the log speaks of those that have expired.
+const (
+	lookAtEnds = time.Minute
+	tellOfEnds = 24 * time.Hour
+)
 
 // allows looks at the chains of a client's certificate, which are verified. One that is not revoked is enough.
 func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *slog.Logger) error {
@@ -222,6 +234,7 @@ func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *s
 		return nil
 	}
 	lists := k.lists.get(now, log)
+	k.remind(lists, now, log)
 	var last *refusal
 	for _, chain := range chains {
 		if last = lists.check(chain, now); last == nil {
@@ -229,4 +242,29 @@ func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *s
 		}
 	}
 	return last
+}
+
+// remind speaks of lists that have expired, once a day: each client of these authorities is refused.
+func (k *clientCheck) remind(lists revocations, now time.Time, log *slog.Logger) {
+	if !k.mu.TryLock() {
+		return // somebody else does
+	}
+	defer k.mu.Unlock()
+	if now.Sub(k.looked) < lookAtEnds {
+		return
+	}
+	k.looked = now
+	all := lists.expired(k.trusted, now)
+	switch {
+	case len(all) == 0:
+		k.told = time.Time{}
+		return
+	case now.Sub(k.told) < tellOfEnds:
+		return
+	}
+	k.told = now
+	for _, l := range all {
+		log.Error("a list of revoked certificates has expired: clients of its authority are refused",
+			slog.String("file", k.lists.path), slog.String("authority", l.issuer), slog.Time("next_update", l.end))
+	}
 }

@@ -107,7 +107,7 @@ func (p *Policy) readClientAuth() (wrong FileErrors) {
 	if err != nil {
 		return append(wrong, fileError(a.CRL, err))
 	}
-	p.check = &clientCheck{lists: lists}
+	p.check = &clientCheck{lists: lists, trusted: trusted}
 	return wrong
 }
 

@@ -297,6 +297,37 @@ func TestAListIsOfAnAuthorityThatIsTrusted(t *testing.T) {
 	}
 }
 
+func TestTheEndOfAListIsSpokenOfOnceADay(t *testing.T) {
+	t.Parallel()
+	dir, ours := t.TempDir(), newIssuer(t, "ours")
+	ca, crl := filepath.Join(dir, "ca"), filepath.Join(dir, "crl")
+	write := func(path string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	write(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.cert.Raw}))
+	write(crl, ours.list(t, start.Add(24*time.Hour)))
+	p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: ca, CRL: crl}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	lines := slog.New(slog.NewTextHandler(&log, nil))
+	for hour := range 6 * 24 {
+		if hour == 4*24 {
+			write(crl, ours.list(t, start.Add(5*24*time.Hour)))
+		}
+		chain := []*x509.Certificate{{RawIssuer: ours.cert.RawSubject, SerialNumber: big.NewInt(2)}, ours.cert}
+		_ = p.check.allows([][]*x509.Certificate{chain}, start.Add(time.Duration(hour)*time.Hour), lines)
+	}
+	if n := strings.Count(log.String(), "has expired"); n != 3+1 {
+		t.Errorf("it was spoken of %d times: %s", n, log.String())
+	}
+}
+
 // Who may touch ticket keys is held to what holds for private keys: nobody can change the mode in a read-only store.
 func TestTicketKeysInAReadOnlyStoreAreAWarning(t *testing.T) {
 	t.Parallel()
