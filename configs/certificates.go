@@ -21,6 +21,7 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 	if !sound {
 		return nil
 	}
+	cfg.Hosts = coverable(r)
 	set, err := certs.Open(cfg)
 	if wrong, ok := errors.AsType[certs.Errors](err); ok {
 		for _, e := range wrong {
@@ -92,6 +93,19 @@ func (c *checker) fileHint(e *certs.Error, at file.Path) string {
 		return "relative paths start at " + c.dir
 	}
 	return strings.ReplaceAll(e.Hint, e.File, at.V)
+}
+
+// coverable are the hosts of a route that must have a certificate, "" for hellos without a name.
+func coverable(r *file.Route) (hosts []string) {
+	for _, h := range r.Hosts {
+		if h.IsSet() && isHost(h.V) {
+			hosts = append(hosts, h.V)
+		}
+	}
+	if r.NoSNI.V {
+		hosts = append(hosts, "")
+	}
+	return hosts
 }
 
 // covered points at the hosts of a route that have no certificate.

@@ -16,6 +16,10 @@ type Running interface {
 	PoolNames() []string
 	HasRoute(name string) bool
 	RouteNames() []string
+	// AsksForName reports whether the backends of a pool are verified by the name that the client asked for.
+	AsksForName(pool string) bool
+	// NamelessRoutes are the routes that end the TLS of clients without a server name, and lead to a pool.
+	NamelessRoutes(pool string) []string
 }
 
 // Change is a checked edit of a running configuration. What only the routing table can know is not checked: whether a

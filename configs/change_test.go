@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -25,6 +28,23 @@ func (r ran) Listeners() []balancer.ListenerConfig { return r.Balancer.Listeners
 func (r ran) AdminListen() netip.AddrPort          { return r.Admin.Listen }
 func (r ran) HasPool(name string) bool             { return indexOf(r.poolNames(), name) >= 0 }
 func (r ran) HasRoute(name string) bool            { return indexOf(r.routeNames(), name) >= 0 }
+
+func (r ran) AsksForName(name string) bool {
+	return slices.ContainsFunc(r.Balancer.Pools, func(p pool.Config) bool {
+		t, ok := p.TLS.(*terminate.BackendTLS)
+		return ok && p.Name == name && !t.Insecure && t.SNI == ""
+	})
+}
+
+func (r ran) NamelessRoutes(name string) (all []string) {
+	for _, x := range r.Balancer.Routes {
+		if x.Terminate != nil && slices.Contains(x.Hosts, route.NoName) &&
+			slices.ContainsFunc(x.Action.Targets, func(t route.Target) bool { return t.Pool == name }) {
+			all = append(all, x.Name)
+		}
+	}
+	return all
+}
 
 func (r ran) PoolNames() []string {
 	*r.lists++
@@ -364,5 +384,40 @@ func TestConflictsOfTheTableArePlacedInTheRequest(t *testing.T) {
 	}
 	if got := RouteErrors("origin", nil, nil); got != nil {
 		t.Errorf("no error becomes %v", got)
+	}
+}
+
+// What a change may do to a route or a pool that runs is what a file may: the entry lies on the file from then on.
+func TestAChangeLeavesClientsWithoutANameSomethingToVerify(t *testing.T) {
+	t.Parallel()
+	dir := certificates(t)
+	const running = `listeners: [{name: public, bind: ["127.0.0.1:8443"]}]
+routes:
+  - {name: bare, hosts: [bare.example.com], no_sni: true, pool: named, terminate: {certificates: [{cert: certs/a.crt, key: certs/a.key, default: true}]}}
+  - {name: asking, hosts: [asking.example.com], pool: asking, terminate: {certificates: [{cert: certs/a.crt, key: certs/a.key}]}}
+pools:
+  - {name: named, tls: {sni: x.example.com}, backends: ["127.0.0.1:9101"]}
+  - {name: asking, tls: {}, backends: ["127.0.0.1:9102"]}
+`
+	cfg, err := Parse("a.yaml", []byte(running), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		bare  = `put_route: {name: bare, hosts: [bare.example.com], no_sni: true, pool: asking, terminate: {certificates: [{cert: certs/a.crt, key: certs/a.key, default: true}]}}`
+		named = `put_pool: {name: named, tls: {}, backends: ["127.0.0.1:9101"]}`
+	)
+	for _, c := range []struct{ name, changes, want string }{
+		{"a route to a pool that runs", bare, "have none that backends of pool \"asking\" could be verified by"},
+		{"a route to a pool that is changed with it", bare + "}, {" + `put_pool: {name: asking, tls: {sni: x.example.com}, backends: ["127.0.0.1:9102"]}`, ""},
+		{"a pool of a route that runs", named, "clients of route \"bare\" without a server name have none"},
+		{"a pool of a route that is deleted with it", named + "}, {delete_route: bare", ""},
+		{"a pool whose backends are not verified", `put_pool: {name: named, tls: {verify: false}, backends: ["127.0.0.1:9101"]}`, ""},
+	} {
+		lists := 0
+		_, err := ParseTransaction("tx", []byte("changes: [{"+c.changes+"}]"), dir, ran{cfg, &lists})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }

@@ -109,9 +109,9 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	b.Routes = c.routes(f.Routes, n)
 	b.Pools = c.pools(f.Pools)
 	c.addresses(f)
-	c.namelessTLS(f)
 	cfg.Tests = c.tests(f, n)
 	c.use(f, n)
+	c.encrypted(f, b.Routes, n)
 	return c.table(f.Routes, b.RouteSet(), cfg.Tests != nil)
 }
 

@@ -107,6 +107,7 @@ func (e *edit) change() (*Change, error) {
 	if len(e.putPools) > 0 {
 		e.loops(e.putPools, portsOf(e.names.running))
 	}
+	e.nameless()
 	e.backends()
 	e.table(x.routes, e.set(), false)
 	if errs := illustrate(e.texts, e.mistakes); errs != nil {

@@ -64,6 +64,7 @@ func FuzzParseTransaction(f *testing.F) {
 		"changes: [{put_route: {name: a, hosts: [&a a, *a], reject: reset}}]",
 		"changes: [{put_route: {name: a, hosts: ['it''s', \"~^\\u00e9\\/\\x41\\U0001F600$\", ?, *]}}, {put_rout: 1}, {}, 7, {delete_pool: a, put_pool: {}}]",
 		"changes: [{put_route: {name: t, hosts: [t.example.com], pool: web, terminate: {certificates: [{cert: certs/a.crt, key: certs/a.key}]}}}]",
+		"changes: [{put_route: {name: t, hosts: [t.example.com], no_sni: true, pool: web, terminate: {certificates: [{cert: certs/a.crt, key: certs/a.key, default: true}]}}}, {put_pool: {name: a, tls: {}, backends: [192.0.2.7:443]}}]",
 		"[[[[", "\ufeff{}", "", "\xff\xfe", "{}\n---\n{}", "!!map {changes: []}", "null",
 	} {
 		f.Add([]byte(seed))

@@ -13,31 +13,6 @@ func (c *checker) routes(routes []file.Route, n *names) []route.Route {
 	return all
 }
 
-// namelessTLS points at routes that end the TLS of clients without a server name, and lead to a pool that asks its backends
-// for the client's: there is none to verify their certificates by, and no such client would be served.
-func (c *checker) namelessTLS(f *file.File) {
-	asks := map[string]bool{}
-	for i := range f.Pools {
-		p := &f.Pools[i]
-		asks[p.Name.V] = p.TLS != nil && !p.TLS.Has("sni") && p.TLS.Verify.V
-	}
-	for i := range f.Routes {
-		r := &f.Routes[i]
-		if !r.NoSNI.V || r.Terminate == nil {
-			continue
-		}
-		pools := []file.Name{r.Pool}
-		for j := range r.Split {
-			pools = append(pools, r.Split[j].Pool)
-		}
-		for _, p := range pools {
-			if p.IsSet() && asks[p.V] {
-				c.errorf(r.NoSNI, "say `sni` in the tls of the pool", "route %q: tls of pool %q has no name to verify backends by where the client sends none", r.Name.V, p.V)
-			}
-		}
-	}
-}
-
 func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
 	cfg := route.Route{Name: r.Name.V, Index: i, Clients: prefixes(r.Clients), ALPN: protocols(r.ALPN)}
 	cfg.Hosts = make([]string, len(r.Hosts))

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 )
@@ -35,17 +38,25 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	if a := t.ClientAuth; a != nil {
 		cfg.ClientAuth = &terminate.ClientAuth{CA: c.path(a.CA.V), Require: a.Require.V, CRL: c.path(a.CRL.V)}
 	}
-	if c.policyMakesSense(name, t); set == nil || !t.Sound() {
+	if c.policyMakesSense(name, t); !t.Sound() {
 		return nil
 	}
-	cfg.Certificates = set
-	p, err := terminate.NewPolicy(cfg)
-	if err != nil {
-		c.policyMistake(name, t, err, c.errorf)
+	if set != nil {
+		cfg.Certificates = set
+		c.ciphersMakeSense(name, t, set)
+	}
+	p, err := terminate.NewPolicy(cfg) // even without certificates, so that all that is wrong is told at once
+	if wrong, ok := errors.AsType[terminate.FileErrors](err); ok {
+		for _, e := range wrong {
+			c.policyMistake(t, e, c.errorf)
+		}
 		return nil
 	}
 	for _, w := range p.Warnings() {
-		c.policyMistake(name, t, w, c.warnf)
+		c.policyMistake(t, w, c.warnf)
+	}
+	if set == nil {
+		return nil
 	}
 	return p
 }
@@ -92,9 +103,63 @@ func (c *checker) policyMakesSense(name string, t *file.Terminate) {
 	case low == tls.VersionTLS13 && len(t.Ciphers) > 0:
 		c.warnf(t.Ciphers[0], "", "route %q: ciphers are for TLS 1.2, which min_version does not allow", name)
 	}
+	if high == tls.VersionTLS12 && len(t.Curves) > 0 && !slices.ContainsFunc(t.Curves, worksInTLS12) {
+		c.errorf(t.Curves[0], "for example `curves: [X25519MLKEM768, X25519]`, or remove max_version",
+			"route %q: these curves are for TLS 1.3, which max_version does not allow: no client could connect", name)
+	}
 	if k := t.Tickets; k != nil && !k.Enabled.V && len(k.Keys) > 0 {
 		c.warnf(k.Keys[0], "", "route %q: no ticket is made with these keys: tickets has enabled: false", name)
 	}
+}
+
+// worksInTLS12 reports whether a group is not one of TLS 1.3 alone (draft-ietf-tls-ecdhe-mlkem). Of one that could not be read
+// there is worse to say.
+func worksInTLS12(g file.Choice[tls.CurveID, file.Curves]) bool {
+	return !slices.Contains([]tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024}, g.V)
+}
+
+// ciphersMakeSense points at ciphers none of which is for the key of any certificate. What directories have is not known.
+func (c *checker) ciphersMakeSense(name string, t *file.Terminate, set *certs.Set) {
+	if len(t.Ciphers) == 0 || len(t.Directories) > 0 || t.MinVersion.V == tls.VersionTLS13 {
+		return
+	}
+	keys := map[string]bool{} // as the names of suites have them
+	for _, p := range set.Pairs() {
+		keys[authentication(p.Certificate.Leaf.PublicKey)] = true
+	}
+	if a := t.ACME; a != nil {
+		keys[orderedKey(a.KeyType.V)] = true
+	}
+	for _, s := range t.Ciphers {
+		for key := range keys {
+			if strings.Contains(tls.CipherSuiteName(s.V), "_"+key+"_") {
+				return
+			}
+		}
+	}
+	say, clients := c.warnf, "no client of TLS 1.2"
+	if t.MaxVersion.V == tls.VersionTLS12 {
+		say, clients = c.errorf, "no client"
+	}
+	wanted := slices.Sorted(maps.Keys(keys))
+	say(t.Ciphers[0], "for example TLS_ECDHE_"+wanted[0]+"_WITH_AES_128_GCM_SHA256",
+		"route %q: none of these ciphers is for the keys of its certificates (%s): %s can connect", name, strings.Join(wanted, ", "), clients)
+}
+
+// authentication is what suites of TLS 1.2 call a key; they count Ed25519 among ECDSA (RFC 8422 §5.10).
+func authentication(public any) string {
+	if _, ok := public.(*rsa.PublicKey); ok {
+		return "RSA"
+	}
+	return "ECDSA"
+}
+
+// orderedKey is what suites of TLS 1.2 call a key that ACME orders a certificate for.
+func orderedKey(t acme.KeyType) string {
+	if t == acme.RSA2048 || t == acme.RSA4096 {
+		return "RSA"
+	}
+	return "ECDSA"
 }
 
 func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
@@ -109,12 +174,7 @@ func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
 }
 
 // policyMistake points at the file that is wrong.
-func (c *checker) policyMistake(name string, t *file.Terminate, err error, say func(placed, string, string, ...any)) {
-	wrong, ok := errors.AsType[*terminate.FileError](err)
-	if !ok {
-		say(t, "", "route %q: %v", name, err)
-		return
-	}
+func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, say func(placed, string, string, ...any)) {
 	files := map[string]file.Path{}
 	if a := t.ClientAuth; a != nil {
 		files["ca"], files["crl"] = a.CA, a.CRL

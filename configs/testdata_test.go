@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +119,14 @@ func certificates(t testing.TB) (dir string) {
 	certB, keyB := pair(t, "b.example.com", privateB)
 	certOld, _ := pairUntil(t, "a.example.com", privateA, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 	clients, clientLists := authority(t, "clients", privateB)
+	block, _ := pem.Decode(clients)
+	issuer, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expiredList := revoked(t, issuer, privateB, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 	partners, partnerLists := authority(t, "partners", privateA)
+	_, otherLists := authority(t, "others", privateA)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 	for name, f := range map[string]struct {
@@ -126,8 +134,9 @@ func certificates(t testing.TB) (dir string) {
 		mode os.FileMode
 	}{
 		"a.crt": {certA, 0o644}, "a.key": {keyA, 0o600}, "b.crt": {certB, 0o644}, "b.key": {keyB, 0o600},
-		"clients.crt": {clients, 0o644}, "clients.crl": {clientLists, 0o644},
-		"partners.crt": {partners, 0o644}, "partners.crl": {partnerLists, 0o644}, "shared.key": {bytes.Repeat([]byte("s"), 80), 0o600},
+		"clients.crt": {clients, 0o644}, "clients.crl": {slices.Concat(clientLists, partnerLists), 0o644},
+		"expired.crl": {slices.Concat(otherLists, expiredList), 0o644}, "others.crl": {otherLists, 0o644},
+		"partners.crt": {partners, 0o644}, "partners.crl": {slices.Concat(partnerLists, clientLists), 0o644}, "shared.key": {bytes.Repeat([]byte("s"), 80), 0o600},
 		"tickets.key": {bytes.Repeat([]byte("k"), 80), 0o600}, "tickets.open": {bytes.Repeat([]byte("k"), 48), 0o644},
 		"eab.key": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMw\n"), 0o600}, "other.eab": {[]byte("+/NlY3JldC1zZWNyZXQ="), 0o400},
 		"open.eab": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQ"), 0o640}, "readable.eab": {[]byte("c2VjcmV0LXNlY3JldC1zZWNyZXQ"), 0o444},
@@ -196,12 +205,18 @@ func authority(t testing.TB, name string, private *ecdsa.PrivateKey) (cert, list
 	if err != nil {
 		t.Fatal(err)
 	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return cert, revoked(t, issuer, private, time.Now().Add(time.Hour))
+}
+
+// revoked is a list of revoked certificates that is good until a given time.
+func revoked(t testing.TB, issuer *x509.Certificate, private *ecdsa.PrivateKey, end time.Time) []byte {
+	t.Helper()
 	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
-		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
+		Number: big.NewInt(1), ThisUpdate: end.Add(-2 * time.Hour), NextUpdate: end,
 	}, issuer, private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return cert, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/configs"
+	"github.com/seed-23b4a313/switchyard/route"
 )
 
 // ChangeOptions are how a change of routes, pools or backends is wanted.
@@ -217,6 +219,26 @@ func (s served) HasRoute(name string) bool { return s.balancer.Routes().Route(na
 // HasPool implements [configs.Running].
 func (s served) HasPool(name string) bool {
 	return slices.ContainsFunc(s.balancer.Pools(), func(p pool.Config) bool { return p.Name == name })
+}
+
+// AsksForName implements [configs.Running].
+func (s served) AsksForName(name string) bool {
+	return slices.ContainsFunc(s.balancer.Pools(), func(p pool.Config) bool {
+		t, ok := p.TLS.(*terminate.BackendTLS)
+		return ok && p.Name == name && !t.Insecure && t.SNI == ""
+	})
+}
+
+// NamelessRoutes implements [configs.Running].
+func (s served) NamelessRoutes(pool string) []string {
+	var names []string
+	for _, r := range s.balancer.Routes().Routes() {
+		leads := slices.ContainsFunc(r.Action.Targets, func(t route.Target) bool { return t.Pool == pool })
+		if leads && r.Terminate != nil && slices.Contains(r.Hosts, route.NoName) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 // PoolNames implements [configs.Running].

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// candidates yields the certificates for a normal name, the preferred first, and an error for each file that would have
+// candidates yields the certificates for a normal name, those of pairs among them, the preferred first, and an error for each file that would have
 // one and cannot be read. Defaults are for names without either: a broken file must not turn one host into another.
-func (s *Set) candidates(name string) iter.Seq2[*Choice, error] {
+func (s *Set) candidates(pairs *index, name string) iter.Seq2[*Choice, error] {
 	return func(yield func(*Choice, error) bool) {
-		pairs, found := s.index.Load(), false
+		found := false
 		for tier := tierExact; tier <= tierWildcardFile; tier++ {
 			list, err := s.tier(tier, pairs, name)
 			if err != nil && !yield(nil, err) || !yieldAll(list, yield) {

@@ -34,7 +34,7 @@ func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	anyName.ServerName = "" // which of them are for the name is decided here
 	var first *Choice
 	failed := ErrNone
-	for c, err := range s.candidates(normal(hello.ServerName)) {
+	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName)) {
 		switch {
 		case err != nil:
 			failed = err
@@ -52,10 +52,12 @@ func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 
 // Choices tells what [Set.Choose] chooses from for a name, the preferred first. The client decides among them by what it
 // can use. The empty name stands for a handshake without one. The error is that of Choose, and then there are none.
-func (s *Set) Choices(name string) ([]*Choice, error) {
+func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index.Load(), name) }
+
+func (s *Set) choices(pairs *index, name string) ([]*Choice, error) {
 	var all []*Choice
 	failed := ErrNone
-	for c, err := range s.candidates(normal(name)) {
+	for c, err := range s.candidates(pairs, normal(name)) {
 		if err != nil {
 			failed = err
 			continue
@@ -71,9 +73,11 @@ func (s *Set) Choices(name string) ([]*Choice, error) {
 // Covers returns nil if a host of a route can be terminated: a name has a certificate, or will have one by ACME; below a
 // wildcard "*.example.com", a regular expression "~^…$" or "*" there may be certificates. Otherwise it returns the error
 // of [Set.Choose].
-func (s *Set) Covers(host string) error {
+func (s *Set) Covers(host string) error { return s.covers(s.index.Load(), host) }
+
+func (s *Set) covers(at *index, host string) error {
 	suffix, below := strings.CutPrefix(host, "*.")
-	at, covered := s.index.Load(), len(s.dirs) > 0
+	covered := len(s.dirs) > 0
 	switch {
 	case len(at.defaults) > 0:
 		return nil
@@ -84,7 +88,7 @@ func (s *Set) Covers(host string) error {
 	case s.orders(normal(host)):
 		return nil
 	default:
-		_, err := s.Choices(host)
+		_, err := s.choices(at, host)
 		return err
 	}
 	if !covered {

@@ -13,17 +13,22 @@ type index struct {
 	all      []*Choice            // in the order of pairs
 }
 
-func newIndex(pairs []*pair) *index {
+// newIndex makes the index of pairs; next are the certificates of some that take the place of what they have.
+func newIndex(pairs []*pair, next map[*pair]*loaded) *index {
 	x := &index{byName: make(map[string][]*Choice, len(pairs))}
 	for _, p := range pairs {
-		x.all = append(x.all, p.cert)
-		for _, name := range p.cert.Names {
-			if list := x.byName[name]; !slices.Contains(list, p.cert) {
-				x.byName[name] = append(list, p.cert)
+		cert := p.cert
+		if l := next[p]; l != nil {
+			cert = l.cert
+		}
+		x.all = append(x.all, cert)
+		for _, name := range cert.Names {
+			if list := x.byName[name]; !slices.Contains(list, cert) {
+				x.byName[name] = append(list, cert)
 			}
 		}
 		if p.file.Default {
-			x.defaults = append(x.defaults, p.cert.asDefault())
+			x.defaults = append(x.defaults, cert.asDefault())
 		}
 	}
 	for _, list := range x.byName {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -161,6 +162,92 @@ func TestAuthoritiesAreFollowedAndABrokenFileIsToldOnce(t *testing.T) {
 	})
 }
 
+// A reload refuses such files, too.
+func TestAPairForOtherNamesIsNotTakenWhereAHostNeedsTheOld(t *testing.T) {
+	certs, key := synctestCerts(t)
+	const a, b = "a.example.com", "b.example.com"
+	for _, c := range []struct {
+		name   string
+		hosts  []string
+		pairs  [2]string // that there are at first; "": no second one
+		then   [2]string
+		def    bool   // all are defaults
+		lost   string // host that would have none; "": all is taken
+		served []string
+	}{
+		{"of another host", []string{a}, [2]string{"a"}, [2]string{"another name"}, false, a, []string{a}},
+		{"in whatever case the host is written", []string{"A.example.com."}, [2]string{"a"}, [2]string{"another name"}, false, "A.example.com.", []string{a}},
+		{"of another host beside the first", []string{a, b}, [2]string{"a", "another name"}, [2]string{"another name", "another name"}, false, a, []string{a, b}},
+		{"two that change places", []string{a, b}, [2]string{"a", "another name"}, [2]string{"another name", "a"}, false, "", []string{a, b}},
+		{"where another one is still there", []string{a}, [2]string{"a", "a renewed"}, [2]string{"another name", "a renewed"}, false, "", []string{a, b}},
+		{"where there is a default", []string{a, ""}, [2]string{"a"}, [2]string{"another name"}, true, "", []string{a, b, ""}},
+		{"where no host needs the old", []string{b}, [2]string{"another name"}, [2]string{"both"}, false, "", []string{a, b}},
+		{"below a wildcard", []string{"*.example.com"}, [2]string{"a"}, [2]string{"another name"}, false, "", []string{b}},
+		{"outside of a wildcard", []string{"*.example.com"}, [2]string{"a"}, [2]string{"elsewhere"}, false, "*.example.com", []string{a}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			kept(t, func(dir string) *Config {
+				cfg := &Config{Hosts: c.hosts}
+				for i, name := range c.pairs {
+					if name != "" {
+						base := string(rune('x' + i))
+						cfg.Pairs = append(cfg.Pairs, PairFile{
+							Cert: write(t, dir, base+".crt", certs[name]), Key: write(t, dir, base+".key", key), Default: c.def,
+						})
+					}
+				}
+				return cfg
+			}, func(t *testing.T, s *Set, log *journal) {
+				for i, f := range s.cfg.Pairs {
+					swap(t, f.Cert, certs[c.then[i]])
+				}
+				time.Sleep(time.Minute)
+				for _, name := range c.served {
+					if serial(s, name) == "" {
+						t.Errorf("there is no certificate for %q any more", name)
+					}
+				}
+				text, refused := log.take(), 0
+				if c.lost != "" {
+					refused = 1
+				}
+				if n := strings.Count(text, "there would be no certificate for "+c.lost+`"`); n != refused || strings.Count(text, "not taken") != refused {
+					t.Errorf("the log says %q", text)
+				}
+				swap(t, s.cfg.Pairs[0].Cert, certs["a renewed"])
+				time.Sleep(2 * time.Second)
+				if text := log.take(); refused == 1 && !strings.Contains(text, "certificate taken") {
+					t.Errorf("of a good one after it, the log says %q", text)
+				}
+			})
+		})
+	}
+}
+
+func TestNamesMoveFromOnePairToAnotherInTheirTime(t *testing.T) {
+	certs, key := synctestCerts(t)
+	const a, b = "a.example.com", "b.example.com"
+	kept(t, func(dir string) *Config {
+		cfg := &Config{Hosts: []string{a, b}}
+		for base, name := range map[string]string{"x": "a", "y": "another name"} {
+			cfg.Pairs = append(cfg.Pairs, PairFile{Cert: write(t, dir, base+".crt", certs[name]), Key: write(t, dir, base+".key", key)})
+		}
+		return cfg
+	}, func(t *testing.T, s *Set, log *journal) {
+		dir := filepath.Dir(s.cfg.Pairs[0].Cert)
+		swap(t, filepath.Join(dir, "x.crt"), certs["another name"])
+		time.Sleep(time.Minute)
+		if text := log.take(); strings.Count(text, "\n") != 1 {
+			t.Errorf("of the first, the log says %q", text)
+		}
+		swap(t, filepath.Join(dir, "y.crt"), certs["a renewed"])
+		time.Sleep(2 * time.Second)
+		if text := log.take(); strings.Count(text, "certificate taken") != 2 || serial(s, a) == "" || serial(s, b) == "" {
+			t.Errorf("of both, the log says %q", text)
+		}
+	})
+}
+
 func TestTheEndOfACertificateIsSpokenOfOnceADay(t *testing.T) {
 	t.Parallel()
 	dir, log := t.TempDir(), &journal{}
@@ -229,6 +316,8 @@ func synctestCerts(t *testing.T) (certs map[string][]byte, key []byte) {
 		certs["a renewed"] = certFor(t, ecKey(), 2*life, "a.example.com")
 		certs["another key"] = certFor(t, otherKey(), life, "a.example.com")
 		certs["another name"] = certFor(t, ecKey(), life, "b.example.com")
+		certs["both"] = certFor(t, ecKey(), life, "a.example.com", "b.example.com")
+		certs["elsewhere"] = certFor(t, ecKey(), life, "a.example.net")
 		certs["expired"] = certFor(t, ecKey(), -48*time.Hour, "a.example.com")
 	})
 	return certs, keyPEM(t, ecKey())

@@ -18,6 +18,7 @@ type pair struct {
 	broken  bool      // the files were, at the last look
 	refused [2]Stamp  // what they were then
 	told    bool      // the log says so
+	waits   *loaded   // good, and refused as long as a host has no other certificate; nil: none
 	warned  time.Time // when the log last spoke of the end of the certificate
 }
 
@@ -103,19 +104,31 @@ func (l *loaded) add(part Part, warning, bad *Error, wrong *Errors) {
 // refresh takes the files of a pair if they have changed and are good, and reports whether the certificate is another
 // one. Whatever is wrong with them is told once, and only if it is still so at the next look.
 func (p *pair) refresh(log *slog.Logger) (changed bool) {
+	l := p.look(log)
+	return l != nil && p.take(l, log)
+}
+
+// look returns what the files of a pair hold if they have changed and are good; otherwise nil.
+func (p *pair) look(log *slog.Logger) *loaded {
 	now := [2]Stamp{StampOf(p.file.Cert), StampOf(p.file.Key)}
 	switch {
 	case p.stamps[0].Unchanged(now[0]) && p.stamps[1].Unchanged(now[1]):
-		p.broken, p.told = false, false
-		return false
+		p.broken, p.told, p.waits = false, false, nil
+		return nil
 	case p.told && p.refused[0].Unchanged(now[0]) && p.refused[1].Unchanged(now[1]):
-		return false
+		return p.waits
 	}
+	p.waits = nil
 	l, wrong := load(p.file)
 	if wrong != nil {
 		p.refuse(l.stamps, wrong, log)
-		return false
+		return nil
 	}
+	return &l
+}
+
+// take puts in force what look returned, and reports whether the certificate is another one.
+func (p *pair) take(l *loaded, log *slog.Logger) (changed bool) {
 	if samePair(p.cert, l.cert) {
 		l.cert = p.cert // so that nobody sees a change
 	} else {
@@ -123,7 +136,7 @@ func (p *pair) refresh(log *slog.Logger) (changed bool) {
 		p.warned = time.Time{}
 		log.Info("certificate taken", "file", p.file.Cert, "key", l.cert.Key, "not_after", l.cert.NotAfter)
 	}
-	p.loaded, p.broken, p.told = l, false, false
+	p.loaded, p.broken, p.told, p.waits = *l, false, false, nil
 	return changed
 }
 

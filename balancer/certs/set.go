@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -28,6 +29,9 @@ type Config struct {
 	Pairs []PairFile // of equal fitness, the first is preferred
 	Dirs  []string   // directories of certificates, in this order
 	CA    string     // PEM: authorities that the other side of a connection is verified with; "": none are named
+	// Hosts are those of the route, as for [Set.Covers]; "" stands for hellos without a name. A changed pair that would leave
+	// one of them without a certificate is not taken. They are no part of [Set.Equal], but of the route.
+	Hosts []string
 }
 
 // PairFile is a certificate with its chain, and its private key.
@@ -82,7 +86,7 @@ func Open(cfg *Config) (*Set, error) {
 	for _, p := range s.pairs {
 		s.warnings = append(s.warnings, p.loaded.warnings...)
 	}
-	s.index.Store(newIndex(s.pairs))
+	s.index.Store(newIndex(s.pairs, nil))
 	return s, nil
 }
 
@@ -133,6 +137,9 @@ func (s *Set) Names() []string {
 	return slices.Compact(names)
 }
 
+// Pairs are the certificates of the pairs, in their order.
+func (s *Set) Pairs() []*Choice { return s.index.Load().all }
+
 // Warnings are what Open found that is allowed, and yet probably not meant.
 func (s *Set) Warnings() []*Error { return s.warnings }
 
@@ -159,17 +166,61 @@ func (s *Set) Equal(other any) bool {
 func (s *Set) refresh(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed, log := false, s.log.Load()
+	log, next := s.log.Load(), map[*pair]*loaded{}
 	for _, p := range s.pairs {
-		changed = p.refresh(log) || changed
+		if l := p.look(log); l != nil {
+			next[p] = l
+		}
+	}
+	if len(next) > 0 {
+		s.take(next, log)
+	}
+	for _, p := range s.pairs {
 		p.remind(now, log)
 	}
 	if s.ca != nil {
 		s.ca.refresh(log)
 	}
-	if changed {
-		s.index.Store(newIndex(s.pairs))
+}
+
+// take puts in force what pairs have changed to, unless a host of the route would have no certificate any more: that of
+// another site may have been copied over its files. All are tried together first, since names may have moved from one
+// pair to another, and then one by one.
+func (s *Set) take(next map[*pair]*loaded, log *slog.Logger) {
+	together, changed := s.lost(next) == "", false
+	for _, p := range s.pairs {
+		l := next[p]
+		switch {
+		case l == nil:
+			continue
+		case !together:
+			if host := s.lost(map[*pair]*loaded{p: l}); host != "" {
+				p.refuse(l.stamps, Errors{without(host, p.file)}, log)
+				p.waits = l // another pair may come to have the host
+				continue
+			}
+		}
+		changed = p.take(l, log) || changed
 	}
+	if changed {
+		s.index.Store(newIndex(s.pairs, nil))
+	}
+}
+
+// lost returns a host that would have no certificate any more if pairs took what they have changed to; "" if there is none.
+func (s *Set) lost(next map[*pair]*loaded) string {
+	before, after := newIndex(s.pairs, nil), newIndex(s.pairs, next)
+	for _, host := range s.cfg.Hosts {
+		if s.covers(before, host) == nil && s.covers(after, host) != nil {
+			return cmp.Or(host, "hellos without a server name")
+		}
+	}
+	return ""
+}
+
+func without(host string, f PairFile) *Error {
+	return &Error{File: f.Cert, Why: "is for other names: there would be no certificate for " + host,
+		Hint: "put back one that is for it, or take the host out of the route"}
 }
 
 // normal is a name as the index knows it: in lower case, without a trailing dot.

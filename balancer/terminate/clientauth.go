@@ -10,6 +10,9 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -20,7 +23,7 @@ type ClientAuth struct {
 	CA      string // PEM: the authorities that are trusted
 	Require bool   // a client without a certificate is refused; otherwise only one with a wrong one is
 	// CRL is a file of lists of revoked certificates, PEM or one in DER, that is followed without a reload; "" for none. With
-	// it, a certificate whose authority has no list in it, or an expired one, is refused.
+	// it, a certificate whose authority has no list in it, or an expired one, is refused. It must have a list of one of CA.
 	CRL string
 }
 
@@ -72,11 +75,12 @@ type revocation struct {
 
 var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
 
-// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it. One with a
-// critical extension is refused: it says that the list is of some certificates only, or of what has changed since another
-// one (RFC 5280 §5.2), and that a certificate is not in it would say nothing.
+// parseRevocations reads lists in PEM, or one in DER. A list of an authority that is trusted must be signed by it, and there
+// must be one: with lists of others alone, every client would be refused. Where nothing is trusted, since that could not be
+// read, they are only read. A list with a critical extension is refused: it says that the list is of some certificates only, or
+// of what has changed since another one (RFC 5280 §5.2), and that a certificate is not in it would say nothing.
 func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, error) {
-	all := revocations{}
+	all, ours := revocations{}, false
 	for der := range listsOf(data) {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
@@ -102,12 +106,58 @@ func parseRevocations(data []byte, trusted []*x509.Certificate) (revocations, er
 		if known && r.signer == nil {
 			return nil, fmt.Errorf("the list of %q is not signed by it", list.Issuer.CommonName)
 		}
+		ours = ours || known
 		all[string(list.RawIssuer)] = append(all[string(list.RawIssuer)], r)
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0:
 		return nil, errNoList
+	case !ours && len(trusted) > 0:
+		return nil, &certs.Error{Why: "it holds no list of any authority in ca: every client would be refused", Hint: all.issuers()}
 	}
 	return all, nil
+}
+
+// issuers says whose lists r has.
+func (r revocations) issuers() string {
+	var names []string
+	for _, lists := range r {
+		names = append(names, strconv.Quote(lists[0].list.Issuer.String()))
+	}
+	slices.Sort(names)
+	return "it is of " + strings.Join(names[:min(len(names), maxIssuers)], ", ")
+}
+
+// maxIssuers is how many authorities a hint names.
+const maxIssuers = 5
+
+// expired returns for each authority that has lists, and none that is still good, when the last of them has expired.
+func (r revocations) expired(trusted []*x509.Certificate, now time.Time) (all []expiredList) {
+	for _, ca := range trusted {
+		var last time.Time
+		for _, l := range r[string(ca.RawSubject)] {
+			end := l.list.NextUpdate
+			switch {
+			case l.signer != ca:
+				continue
+			case end.IsZero():
+				end = now.Add(1) // never
+			}
+			if end.After(last) {
+				last = end
+			}
+		}
+		if !last.IsZero() && !now.Before(last) {
+			all = append(all, expiredList{ca.Subject.String(), last})
+		}
+	}
+	return all
+}
+
+// expiredList is the latest list of an authority, which is not good any more.
+type expiredList struct {
+	issuer string
+	end    time.Time
 }
 
 // listsOf yields the DER of every list in data.
@@ -180,8 +230,19 @@ const removeFromCRL = 8
 
 // clientCheck verifies what crypto/tls does not: revocation. It runs on every handshake, resumed ones included.
 type clientCheck struct {
-	lists *watched[revocations] // nil: none
+	lists   *watched[revocations] // nil: none
+	trusted []*x509.Certificate
+
+	mu     sync.Mutex
+	looked time.Time // when ends of lists were last looked at
+	told   time.Time // when the log last spoke of one; zero: of none that has expired
 }
+
+// How often the ends of lists are looked at, and how often the log speaks of those that have expired.
+const (
+	lookAtEnds = time.Minute
+	tellOfEnds = 24 * time.Hour
+)
 
 // allows looks at the chains of a client's certificate, which are verified. One that is not revoked is enough.
 func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *slog.Logger) error {
@@ -189,6 +250,7 @@ func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *s
 		return nil
 	}
 	lists := k.lists.get(now, log)
+	k.remind(lists, now, log)
 	var last *refusal
 	for _, chain := range chains {
 		if last = lists.check(chain, now); last == nil {
@@ -196,4 +258,29 @@ func (k *clientCheck) allows(chains [][]*x509.Certificate, now time.Time, log *s
 		}
 	}
 	return last
+}
+
+// remind speaks of lists that have expired, once a day: each client of these authorities is refused.
+func (k *clientCheck) remind(lists revocations, now time.Time, log *slog.Logger) {
+	if !k.mu.TryLock() {
+		return // somebody else does
+	}
+	defer k.mu.Unlock()
+	if now.Sub(k.looked) < lookAtEnds {
+		return
+	}
+	k.looked = now
+	all := lists.expired(k.trusted, now)
+	switch {
+	case len(all) == 0:
+		k.told = time.Time{}
+		return
+	case now.Sub(k.told) < tellOfEnds:
+		return
+	}
+	k.told = now
+	for _, l := range all {
+		log.Error("a list of revoked certificates has expired: clients of its authority are refused",
+			slog.String("file", k.lists.path), slog.String("authority", l.issuer), slog.Time("next_update", l.end))
+	}
 }

@@ -64,7 +64,7 @@ type Policy struct {
 	log    *slog.Logger
 }
 
-// NewPolicy checks cfg and reads the files it names. The error is a [*FileError].
+// NewPolicy checks cfg and reads the files it names. The error is [FileErrors], with all that is wrong.
 func NewPolicy(cfg Config) (*Policy, error) {
 	if cfg.MinVersion == 0 {
 		cfg.MinVersion = tls.VersionTLS12
@@ -76,36 +76,39 @@ func NewPolicy(cfg Config) (*Policy, error) {
 		cfg.HandshakeTimeout = defaultHandshakeTimeout
 	}
 	p := &Policy{cfg: cfg}
-	if err := p.readClientAuth(); err != nil {
-		return nil, err
-	}
+	wrong := p.readClientAuth()
 	p.digest = p.sum()
-	if cfg.Tickets.Off {
-		return p, nil
+	if !cfg.Tickets.Off {
+		ring, err := newTicketRing(&cfg.Tickets, p.ticketScope())
+		p.tickets, wrong = ring, append(wrong, err...)
 	}
-	var err error
-	p.tickets, err = newTicketRing(&cfg.Tickets, p.ticketScope())
-	if err != nil {
-		return nil, err
+	if wrong != nil {
+		return nil, wrong
 	}
 	return p, nil
 }
 
-func (p *Policy) readClientAuth() error {
+func (p *Policy) readClientAuth() (wrong FileErrors) {
 	a := p.cfg.ClientAuth
 	if a == nil {
 		return nil
 	}
 	var err error
-	if p.trusted, err = readAuthorities(a.CA); err != nil || a.CRL == "" {
-		return err
+	var trusted []*x509.Certificate
+	if p.trusted, err = readAuthorities(a.CA); err != nil {
+		wrong = append(wrong, fileError(a.CA, err))
+	} else {
+		trusted = p.trusted.all
 	}
-	lists, err := watch(a.CRL, false, func(data []byte) (revocations, error) { return parseRevocations(data, p.trusted.all) })
+	if a.CRL == "" {
+		return wrong
+	}
+	lists, err := watch(a.CRL, false, func(data []byte) (revocations, error) { return parseRevocations(data, trusted) })
 	if err != nil {
-		return err
+		return append(wrong, fileError(a.CRL, err))
 	}
-	p.check = &clientCheck{lists: lists}
-	return nil
+	p.check = &clientCheck{lists: lists, trusted: trusted}
+	return wrong
 }
 
 // sum digests everything about p that a client or a ticket can depend on, and nothing of where files lie: machines that
@@ -191,8 +194,17 @@ func (t *Tickets) equal(o *Tickets) bool {
 
 // Warnings are what NewPolicy found that is allowed, and yet probably not meant.
 func (p *Policy) Warnings() (all []*FileError) {
+	if p.check != nil {
+		for _, l := range (*p.check.lists.value.Load()).expired(p.trusted.all, time.Now()) {
+			all = append(all, &FileError{
+				File: p.cfg.ClientAuth.CRL,
+				Why:  fmt.Sprintf("the list of %q expired on %s: its clients are refused", l.issuer, l.end.UTC().Format(time.DateOnly)),
+				Hint: "renew the list",
+			})
+		}
+	}
 	if p.tickets == nil {
-		return nil
+		return all
 	}
 	for _, f := range p.tickets.files {
 		if f.warning != nil {

@@ -55,19 +55,20 @@ type ticketRing struct {
 // ticketKey is a key of a file as it stands there: 48 or 80 bytes.
 type ticketKey string
 
-func newTicketRing(t *Tickets, digest [sha256.Size]byte) (*ticketRing, error) {
-	r := &ticketRing{digest: digest, rotate: t.Rotate}
+func newTicketRing(t *Tickets, digest [sha256.Size]byte) (r *ticketRing, wrong FileErrors) {
+	r = &ticketRing{digest: digest, rotate: t.Rotate}
 	if r.rotate <= 0 {
 		r.rotate = defaultRotate
 	}
 	for _, path := range t.Files {
 		w, err := watch(path, true, parseTicketKeys)
 		if err != nil {
-			return nil, err
+			wrong = append(wrong, fileError(path, err))
+			continue
 		}
 		r.files = append(r.files, w)
 	}
-	return r, nil
+	return r, wrong
 }
 
 // refresh sets the keys that are right at now, if those that cfg has are not.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,26 @@ func (e *FileError) Error() string { return "terminate: " + e.File + ": " + e.Wh
 
 // Unwrap returns the error of the system behind e, such as [io/fs.ErrNotExist]; nil if there is none.
 func (e *FileError) Unwrap() error { return e.err }
+
+// FileErrors are all mistakes in the files of a [Config], in the order of its fields.
+type FileErrors []*FileError
+
+func (e FileErrors) Error() string {
+	all := make([]string, len(e))
+	for i := range e {
+		all[i] = e[i].Error()
+	}
+	return strings.Join(all, "\n")
+}
+
+// Unwrap lets each of them be found with [errors.AsType].
+func (e FileErrors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i := range e {
+		all[i] = e[i]
+	}
+	return all
+}
 
 // maxFile is the largest file that is read; a list of revoked certificates may be long.
 const maxFile = 64 << 20
@@ -115,6 +136,9 @@ func (w *watched[T]) load() (f certs.File, changed bool, err error) {
 
 // fileError makes a [*FileError] of whatever went wrong with a file.
 func fileError(path string, err error) *FileError {
+	if fe, ok := errors.AsType[*FileError](err); ok {
+		return fe
+	}
 	if ce, ok := errors.AsType[*certs.Error](err); ok {
 		return &FileError{File: path, Why: ce.Why, Hint: ce.Hint, err: ce.Unwrap()}
 	}
