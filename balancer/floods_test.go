@@ -240,8 +240,9 @@ func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 	}
 }
 
-// R29: where handshakes are bounded, those of each source or all of them, a flood takes little from those that pass through, from
-// the same address too. What it costs them is held to twice the time with SWITCHYARD_PROMISES=1.
+// R29: where handshakes are bounded, those of each source or all of them, a flood fails nobody that passes through, from the same
+// address too. With SWITCHYARD_PROMISES=1 the bound of each source holds what it costs them to twice the time. The bound of all
+// does not, as 150 a second are enough for one of a hundred to wait behind one; it holds what cores they take.
 func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 	const perSecond, burst, total = 20, 20, 150
 	for _, tt := range []struct {
@@ -249,10 +250,11 @@ func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 		bound childSpec
 		most  func(time.Duration) int
 		cause Cause
+		twice bool // the time at the most
 	}{
 		{"of each source", childSpec{PerSource: HandshakeRate{Every: time.Second / perSecond, Burst: burst}},
-			func(d time.Duration) int { return int(d.Seconds()*perSecond) + burst + 1 }, CauseHandshakeRate},
-		{"of all", childSpec{Every: time.Second / total}, func(d time.Duration) int { return int(d.Seconds()*total) + 10 }, CauseHandshakeLimit},
+			func(d time.Duration) int { return int(d.Seconds()*perSecond) + burst + 1 }, CauseHandshakeRate, true},
+		{"of all", childSpec{Every: time.Second / total}, func(d time.Duration) int { return int(d.Seconds()*total) + 10 }, CauseHandshakeLimit, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := tt.bound
@@ -278,7 +280,7 @@ func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 			if refused == 0 {
 				t.Error("none was refused")
 			}
-			if full() && ratio > 2 {
+			if full() && tt.twice && ratio > 2 {
 				t.Errorf("p99 is %.1f times that of an idle balancer", ratio)
 			}
 		})
