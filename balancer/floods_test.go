@@ -244,7 +244,8 @@ func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 // address too. With SWITCHYARD_PROMISES=1 the bound of each source holds what it costs them to twice the time. The bound of all
 // does not, as 150 a second are enough for one of a hundred to wait behind one; it holds what cores they take.
 func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
-	const perSecond, burst, total = 20, 20, 150
+	const perSecond, burst = 20, 20
+	total := time.Duration(sized(20, 150))
 	for _, tt := range []struct {
 		name  string
 		bound childSpec
@@ -254,13 +255,13 @@ func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 	}{
 		{"of each source", childSpec{PerSource: HandshakeRate{Every: time.Second / perSecond, Burst: burst}},
 			func(d time.Duration) int { return int(d.Seconds()*perSecond) + burst + 1 }, CauseHandshakeRate, true},
-		{"of all", childSpec{Every: time.Second / total}, func(d time.Duration) int { return int(d.Seconds()*total) + 10 }, CauseHandshakeLimit, false},
+		{"of all", childSpec{Every: time.Second / total}, func(d time.Duration) int { return int(d.Seconds()*float64(total)) + 10 }, CauseHandshakeLimit, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := tt.bound
 			spec.Backends, spec.Terminate = []string{briefAnswer(t)}, flooded
 			c := start(t, spec, false)
-			v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(300, 8000), rate: sized(150, 500)}
+			v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(150, 8000), rate: sized(150, 500)}
 			idle := v.p99(t)
 			began, cpu := time.Now(), c.report(t).CPU
 			end := flood(t, c.Addr, sized(500, 1000))

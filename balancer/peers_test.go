@@ -170,30 +170,41 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// refusing is an address at which nobody listens.
-func refusing(t testing.TB) string {
+// mustBeReset connects and is reset at once, perhaps before connect(2) has told of the connection.
+func mustBeReset(t testing.TB, addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	c, err := net.Dial("tcp", addr)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	mustEnd(t, c, true)
 }
 
-// blackhole is an address that answers no SYN: its accept queue is full, and the kernel drops what comes on top
-// (listen(2), tcp_abort_on_overflow 0).
-func blackhole(t testing.TB) string {
+// refusing is an address at which nobody listens, and which is nobody else's until the test ends.
+func refusing(t testing.TB) string {
+	t.Helper()
+	_, addr := boundSocket(t)
+	return addr
+}
+
+// boundSocket is a socket that has an address and does nothing with it. Whoever allows for it (SO_REUSEADDR, as net.Listen does) can
+// listen there meanwhile.
+func boundSocket(t testing.TB) (fd int, addr string) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Listen(fd, 0); err != nil {
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
 	sa, err := syscall.Getsockname(fd)
@@ -201,7 +212,17 @@ func blackhole(t testing.TB) string {
 		t.Fatal(err)
 	}
 	in4 := sa.(*syscall.SockaddrInet4)
-	addr := netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)).String()
+	return fd, netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)).String()
+}
+
+// blackhole is an address that answers no SYN: its accept queue is full, and the kernel drops what comes on top
+// (listen(2), tcp_abort_on_overflow 0).
+func blackhole(t testing.TB) string {
+	t.Helper()
+	fd, addr := boundSocket(t)
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
 	for range 8 { // a backlog of 0 holds one; more are tried until one is left without an answer
 		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {

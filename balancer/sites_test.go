@@ -210,8 +210,7 @@ func TestLimitsFollowTheConfiguration(t *testing.T) {
 		t.Errorf("changed: %s", d)
 	}
 	c := open(t, s.addr, helloA, helloA)
-	refused := dial(t, s.addr)
-	mustEnd(t, refused, true)
+	mustBeReset(t, s.addr)
 	if got := s.Stats().Limit; got != 1 {
 		t.Errorf("limit %d", got)
 	}
