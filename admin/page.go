@@ -22,7 +22,7 @@ var pageStyle string
 var (
 	page = template.Must(template.New("page").Funcs(template.FuncMap{
 		"style":   func() template.CSS { return template.CSS(pageStyle) },
-		"bytes":   formatBytes,
+		"bytes":   FormatBytes[uint64],
 		"seconds": formatSeconds,
 	}).Parse(pageText))
 
@@ -71,10 +71,10 @@ func (s *state) servePage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = b.WriteTo(w) // the client is gone: nobody to tell
 }
 
-// formatBytes writes n with a binary prefix and three digits.
-func formatBytes(n uint64) string {
+// FormatBytes writes n, bytes or bytes a second, with a binary prefix and three digits.
+func FormatBytes[N uint64 | float64](n N) string {
 	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
+		return fmt.Sprintf("%.0f B", float64(n))
 	}
 	v, i := float64(n)/1024, 0
 	for ; v >= 1000 && i < len(binaryPrefixes)-1; i++ {

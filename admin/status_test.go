@@ -148,8 +148,8 @@ func TestFormatBytes(t *testing.T) {
 		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1 << 20: "1 MiB", 999 << 10: "999 KiB", 1000 << 10: "0.977 MiB",
 		3 << 29: "1.5 GiB", math.MaxUint64: "16 EiB",
 	} {
-		if got := formatBytes(n); got != want {
-			t.Errorf("formatBytes(%d) = %q, want %q", n, got, want)
+		if got := FormatBytes(n); got != want {
+			t.Errorf("FormatBytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

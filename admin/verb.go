@@ -105,7 +105,7 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 
 func tooLarge(most int64) *APIError {
 	return &APIError{
-		Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than " + formatBytes(uint64(most)),
+		Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than " + FormatBytes(uint64(most)),
 		Hint: "make several smaller changes, or change the file and reload",
 	}
 }

@@ -54,30 +54,25 @@ func (c *backendChange) run(cmd *cobra.Command, socket *socketFlag, out *outputF
 	if err != nil {
 		return err
 	}
-	p, err := socket.connect()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	ctx, cancel := untilSignal()
-	defer cancel()
-	pools, err := c.find(ctx, p)
-	if err != nil {
-		return err
-	}
-	raw, err := c.send(ctx, p, pools)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		_, err = cmd.OutOrStdout().Write(raw)
-	} else {
-		err = c.print(ctx, p, cmd.OutOrStdout())
-	}
-	if err != nil {
-		return err
-	}
-	return after(ctx, p)
+	return socket.talk(func(ctx context.Context, p *peer) error {
+		pools, err := c.find(ctx, p)
+		if err != nil {
+			return err
+		}
+		raw, err := c.send(ctx, p, pools)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			_, err = cmd.OutOrStdout().Write(raw)
+		} else {
+			err = c.print(ctx, p, cmd.OutOrStdout())
+		}
+		if err != nil {
+			return err
+		}
+		return after(ctx, p)
+	})
 }
 
 // find returns the pools that have the backend.

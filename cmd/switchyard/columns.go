@@ -79,18 +79,5 @@ func age(d time.Duration) string {
 // when is a moment, for people, where they are.
 func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// formatSize writes a number of bytes with a binary prefix and three digits.
-func formatSize(n uint64) string {
-	const prefixes = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/1024, 0
-	for ; v >= 1000 && i < len(prefixes)-1; i++ {
-		v /= 1024
-	}
-	return fmt.Sprintf("%.3g %ciB", v, prefixes[i])
-}
-
 // percents writes a share.
 func percents(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }

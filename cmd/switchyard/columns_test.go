@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/admin"
 )
 
 func TestWordsForPeople(t *testing.T) {
@@ -18,9 +20,9 @@ func TestWordsForPeople(t *testing.T) {
 		{age(59 * time.Second), "59s"},
 		{age(61 * time.Minute), "1h1m"},
 		{age(50 * time.Hour), "2d2h"},
-		{formatSize(1023), "1023 B"},
-		{formatSize(1 << 20), "1 MiB"},
-		{formatSize(1 << 63), "8 EiB"},
+		{admin.FormatBytes[uint64](1023), "1023 B"},
+		{admin.FormatBytes[uint64](1 << 20), "1 MiB"},
+		{admin.FormatBytes[uint64](1 << 63), "8 EiB"},
 		{percents(0.0123), "1.2 %"},
 		{orDash(""), "-"},
 		{named(""), "(no server name)"},

@@ -105,7 +105,7 @@ func printConnections(w io.Writer, l *admin.ConnectionList) {
 	for i := range l.Connections {
 		c := &l.Connections[i]
 		t.row(c.ID, c.Client, named(c.SNI), orDash(c.Route), orDash(c.Pool), orDash(c.Backend), c.Stage,
-			age(time.Duration(c.AgeSeconds*float64(time.Second))), formatSize(c.BytesIn), formatSize(c.BytesOut))
+			age(time.Duration(c.AgeSeconds*float64(time.Second))), admin.FormatBytes(c.BytesIn), admin.FormatBytes(c.BytesOut))
 	}
 	t.end()
 }

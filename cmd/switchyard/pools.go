@@ -48,7 +48,7 @@ func printMembers(w io.Writer, pools []admin.Pool) {
 			if m.Since != nil {
 				since = when(*m.Since)
 			}
-			t.row(p.Name, m.Address, stateOf(&m, p.Health != nil), m.Weight, m.Active, m.Total, m.Failures, formatSize(m.BytesIn), formatSize(m.BytesOut),
+			t.row(p.Name, m.Address, stateOf(&m, p.Health != nil), m.Weight, m.Active, m.Total, m.Failures, admin.FormatBytes(m.BytesIn), admin.FormatBytes(m.BytesOut),
 				since, orDash(m.Error))
 		}
 	}

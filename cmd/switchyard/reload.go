@@ -77,27 +77,22 @@ func (f *reloadFlags) reload(cmd *cobra.Command, socket *socketFlag, out *output
 	if err != nil {
 		return err
 	}
-	p, err := socket.connect()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	ctx, cancel := untilSignal()
-	defer cancel()
-	var res control.Result
-	raw, err := p.get(ctx, admin.Call{Method: "POST", Path: admin.Path("reload"), Query: query}, &res)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		_, err = cmd.OutOrStdout().Write(raw)
-	} else {
-		printResult(cmd.OutOrStdout(), cmd.ErrOrStderr(), &res)
-	}
-	if err != nil || res.Guard == nil || f.dryRun {
-		return err
-	}
-	return awaitGuard(ctx, p, cmd.ErrOrStderr(), res.Guard)
+	return socket.talk(func(ctx context.Context, p *peer) error {
+		var res control.Result
+		raw, err := p.get(ctx, admin.Call{Method: "POST", Path: admin.Path("reload"), Query: query}, &res)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			_, err = cmd.OutOrStdout().Write(raw)
+		} else {
+			printResult(cmd.OutOrStdout(), cmd.ErrOrStderr(), &res)
+		}
+		if err != nil || res.Guard == nil || f.dryRun {
+			return err
+		}
+		return awaitGuard(ctx, p, cmd.ErrOrStderr(), res.Guard)
+	})
 }
 
 // query is what the flags ask of the API.

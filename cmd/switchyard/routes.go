@@ -60,14 +60,11 @@ func (q *routeQuery) list(cmd *cobra.Command, socket *socketFlag, out *outputFla
 	case q.limit < 0:
 		return usageError("0 lists all", "--limit: %d is less than nothing", q.limit)
 	}
-	p, err := socket.connect()
-	if err != nil {
+	var list *admin.RouteList
+	err = socket.talk(func(ctx context.Context, p *peer) error {
+		list, err = q.fetch(ctx, p)
 		return err
-	}
-	defer p.Close()
-	ctx, cancel := untilSignal()
-	defer cancel()
-	list, err := q.fetch(ctx, p)
+	})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,18 @@ func (s *socketFlag) connect() (*peer, error) {
 	return &peer{Client: admin.NewClient(path), path: path}, nil
 }
 
+// talk connects, and has do ask what it likes until a signal ends that.
+func (s *socketFlag) talk(do func(ctx context.Context, p *peer) error) error {
+	p, err := s.connect()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	ctx, cancel := untilSignal()
+	defer cancel()
+	return do(ctx, p)
+}
+
 // peer is the running balancer at the other end of a socket.
 type peer struct {
 	*admin.Client
@@ -147,24 +159,19 @@ func ask[T any](cmd *cobra.Command, s *socketFlag, o *outputFlag, call admin.Cal
 	if err != nil {
 		return err
 	}
-	p, err := s.connect()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	ctx, cancel := untilSignal()
-	defer cancel()
-	answer := new(T)
-	raw, err := p.get(ctx, call, answer)
-	switch {
-	case err != nil:
-		return err
-	case asJSON:
-		_, err = cmd.OutOrStdout().Write(raw)
-		return err
-	}
-	print(cmd.OutOrStdout(), answer)
-	return nil
+	return s.talk(func(ctx context.Context, p *peer) error {
+		answer := new(T)
+		raw, err := p.get(ctx, call, answer)
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			_, err = cmd.OutOrStdout().Write(raw)
+			return err
+		}
+		print(cmd.OutOrStdout(), answer)
+		return nil
+	})
 }
 
 // writeJSON prints what with the layout that the API has.

@@ -42,17 +42,12 @@ text; it takes one interval, over which the rates are counted.`,
 			if interval < minInterval || interval > maxInterval {
 				return usageError("such as 1s", "--interval is from %v to %v, not %v", minInterval, maxInterval, interval)
 			}
-			p, err := socket.connect()
-			if err != nil {
-				return err
-			}
-			defer p.Close()
-			ctx, cancel := untilSignal()
-			defer cancel()
-			if once || !top.IsTerminal(os.Stdout) {
-				return printOnce(ctx, p, cmd.OutOrStdout(), interval)
-			}
-			return watch(ctx, p, cmd.OutOrStdout(), interval)
+			return socket.talk(func(ctx context.Context, p *peer) error {
+				if once || !top.IsTerminal(os.Stdout) {
+					return printOnce(ctx, p, cmd.OutOrStdout(), interval)
+				}
+				return watch(ctx, p, cmd.OutOrStdout(), interval)
+			})
 		},
 	}
 	socket.add(cmd)

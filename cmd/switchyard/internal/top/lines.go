@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-23b4a313/switchyard/admin"
 )
 
 // Line is one line of the screen.
@@ -89,7 +91,7 @@ func (v *View) head(d *drawing) {
 	d.lines[0].Head = true
 	now, before := totalsOf(v.now), totalsOf(v.before)
 	d.line("connections  %s/s accepted  %d open of %d  %s/s in  %s/s out",
-		number(v.rate(now.accepted, before.accepted)), s.Active, s.Limit, size(v.rate(now.bytesIn, before.bytesIn)), size(v.rate(now.bytesOut, before.bytesOut)))
+		number(v.rate(now.accepted, before.accepted)), s.Active, s.Limit, admin.FormatBytes(v.rate(now.bytesIn, before.bytesIn)), admin.FormatBytes(v.rate(now.bytesOut, before.bytesOut)))
 	var was Sample
 	if v.before != nil {
 		was = *v.before
@@ -220,19 +222,6 @@ func number(f float64) string {
 		return fmt.Sprintf("%.1f", f)
 	}
 	return fmt.Sprintf("%.0f", f)
-}
-
-// size writes bytes with a binary prefix.
-func size(f float64) string {
-	const prefixes = "KMGTP"
-	if f < 1024 {
-		return fmt.Sprintf("%.0f B", f)
-	}
-	i := 0
-	for f /= 1024; f >= 1000 && i < len(prefixes)-1; i++ {
-		f /= 1024
-	}
-	return fmt.Sprintf("%.3g %ciB", f, prefixes[i])
 }
 
 // span writes seconds as people do.

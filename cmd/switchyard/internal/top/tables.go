@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/seed-23b4a313/switchyard/admin"
 )
 
 // The tables, from the top of the screen.
@@ -62,7 +64,7 @@ func (v *View) poolGrid(all []poolSum) grid {
 		p := &all[i]
 		g.rows = append(g.rows, []string{
 			text(p.name), fmt.Sprintf("%d of %d up", p.up, p.backends), fmt.Sprint(p.open), number(p.perSecond),
-			size(p.in), size(p.out), fmt.Sprint(p.failures),
+			admin.FormatBytes(p.in), admin.FormatBytes(p.out), fmt.Sprint(p.failures),
 		})
 	}
 	return g
@@ -90,7 +92,7 @@ func (v *View) backendGrid(all []backend) grid {
 		b := &all[i]
 		g.rows = append(g.rows, []string{
 			text(b.pool), text(b.Address), state(b.State), fmt.Sprint(b.Weight), fmt.Sprint(b.Active), number(b.perSecond),
-			size(b.in), size(b.out), fmt.Sprint(b.Total), fmt.Sprint(b.Failures),
+			admin.FormatBytes(b.in), admin.FormatBytes(b.out), fmt.Sprint(b.Total), fmt.Sprint(b.Failures),
 		})
 	}
 	return g
