@@ -4,12 +4,12 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
@@ -84,7 +84,7 @@ func TestASourceFarBeyondItsRateGetsTheRate(t *testing.T) {
 func TestAFloodOfForgedSourcesHarmsNobody(t *testing.T) {
 	t.Parallel()
 	const flood, seconds = 1_000_000, 10
-	if size := unsafe.Sizeof([sourceSets][sourceWays]source{}); size > 1<<20 {
+	if size := reflect.TypeFor[[sourceSets][sourceWays]source]().Size(); size > 1<<20 {
 		t.Errorf("the table takes %d bytes", size)
 	}
 	for _, c := range []struct {
