@@ -221,6 +221,14 @@ func exchange2(t testing.TB, addr string) ([]byte, error) {
 	return got[:n], err
 }
 
+// withRoomForTwo is cfg, but that its first backend takes two connections.
+func withRoomForTwo(cfg *Config) *Config {
+	next := clone(cfg)
+	next.Pools[0].Backends = slices.Clone(next.Pools[0].Backends)
+	next.Pools[0].Backends[0].MaxConnections = 2
+	return next
+}
+
 // Room that a reload makes is found by those that wait.
 func TestWaitingEndsWhenALimitIsRaised(t *testing.T) {
 	t.Parallel()
@@ -230,11 +238,7 @@ func TestWaitingEndsWhenALimitIsRaised(t *testing.T) {
 	open(t, s.addr, helloA, helloA)
 	c := knock(t, s.addr, "a.example.com")
 	s.waiting(t, 1)
-	next := *cfg
-	next.Pools = slices.Clone(cfg.Pools)
-	next.Pools[0].Backends = slices.Clone(cfg.Pools[0].Backends)
-	next.Pools[0].Backends[0].MaxConnections = 2
-	s.reload(t, &next)
+	s.reload(t, withRoomForTwo(cfg))
 	mustRead(t, c, craft(serverName("a.example.com")))
 }
 

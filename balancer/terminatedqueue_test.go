@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -153,11 +152,7 @@ func TestAWaitingTerminatedConnectionFindsTheRoomOfAReload(t *testing.T) {
 	open(t, r.addr, helloA, helloA)
 	c := shaken(t, r)
 	r.waiting(t, 1)
-	next := *cfg
-	next.Pools = slices.Clone(cfg.Pools)
-	next.Pools[0].Backends = slices.Clone(cfg.Pools[0].Backends)
-	next.Pools[0].Backends[0].MaxConnections = 2
-	r.reload(t, &next)
+	r.reload(t, withRoomForTwo(cfg))
 	c.Write([]byte("x"))
 	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 		t.Error(err)

@@ -22,15 +22,9 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 		return nil
 	}
 	cfg.Hosts = coverable(r)
-	set, err := certs.Open(cfg)
-	if wrong, ok := errors.AsType[certs.Errors](err); ok {
-		for _, e := range wrong {
-			c.certificateMistake(t, e, c.errorf)
-		}
+	set := c.openCertificates(cfg, func(e *certs.Error, say saying) { c.certificateMistake(t, e, say) })
+	if set == nil {
 		return nil
-	}
-	for _, e := range set.Warnings() {
-		c.certificateMistake(t, e, c.warnf)
 	}
 	if t.ACME != nil {
 		m := c.acme(r, set)
@@ -66,7 +60,7 @@ func (c *checker) certificateFiles(t *file.Terminate) (cfg *certs.Config, sound 
 }
 
 // certificateMistake says what is wrong with a file of certificates, called as it is written.
-func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say func(placed, string, string, ...any)) {
+func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say saying) {
 	switch e.Part {
 	case certs.PartCert:
 		c.fileMistake("cert", t.Certificates[e.Index].Cert, e, say)
@@ -83,7 +77,7 @@ func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say func
 }
 
 // fileMistake says what is wrong with the file of a key of the text.
-func (c *checker) fileMistake(key string, at file.Path, e *certs.Error, say func(placed, string, string, ...any)) {
+func (c *checker) fileMistake(key string, at file.Path, e *certs.Error, say saying) {
 	say(at, c.fileHint(e, at), "%s: %s %s", key, at.V, e.Why)
 }
 
@@ -153,21 +147,29 @@ func (c *checker) backendFiles(t *file.BackendTLS) *certs.Set {
 	if cfg.CA == "" && cfg.Pairs == nil {
 		return nil
 	}
+	return c.openCertificates(cfg, func(e *certs.Error, say saying) { c.backendMistake(t, e, say) })
+}
+
+// saying is errorf or warnf of a checker.
+type saying = func(at placed, hint, format string, args ...any)
+
+// openCertificates opens cfg, and has tell say what is wrong with each of its files; nil if something is.
+func (c *checker) openCertificates(cfg *certs.Config, tell func(e *certs.Error, say saying)) *certs.Set {
 	set, err := certs.Open(cfg)
 	if wrong, ok := errors.AsType[certs.Errors](err); ok {
 		for _, e := range wrong {
-			c.backendMistake(t, e, c.errorf)
+			tell(e, c.errorf)
 		}
 		return nil
 	}
 	for _, e := range set.Warnings() {
-		c.backendMistake(t, e, c.warnf)
+		tell(e, c.warnf)
 	}
 	return set
 }
 
 // backendMistake says what is wrong with a file of TLS towards backends.
-func (c *checker) backendMistake(t *file.BackendTLS, e *certs.Error, say func(placed, string, string, ...any)) {
+func (c *checker) backendMistake(t *file.BackendTLS, e *certs.Error, say saying) {
 	switch e.Part {
 	case certs.PartCA:
 		c.fileMistake("ca", t.CA, e, say)

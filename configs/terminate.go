@@ -174,7 +174,7 @@ func (c *checker) tickets(t *file.Tickets) terminate.Tickets {
 }
 
 // policyMistake points at the file that is wrong.
-func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, say func(placed, string, string, ...any)) {
+func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, say saying) {
 	files := map[string]file.Path{}
 	if a := t.ClientAuth; a != nil {
 		files["ca"], files["crl"] = a.CA, a.CRL
