@@ -354,5 +354,5 @@ func TestCertificatesAreSwappedUnderHandshakes(t *testing.T) {
 	if seen < 2 {
 		t.Errorf("%d certificates were seen", seen)
 	}
-	t.Logf("%d handshakes met %d certificates of about %d", n.Load(), seen, a.next)
+	t.Logf("%d handshakes met %d certificates of about %d", n.Load(), seen, a.last.Load())
 }

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,7 +20,7 @@ import (
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	next int64
+	last atomic.Int64 // serial number; tests in parallel issue
 }
 
 func newAuthority(t testing.TB, name string) *authority {
@@ -41,7 +42,9 @@ func newAuthority(t testing.TB, name string) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{cert: cert, key: key, next: 2}
+	a := &authority{cert: cert, key: key}
+	a.last.Store(1)
+	return a
 }
 
 // issue makes a certificate for a client or a server. change alters the template before it is signed.
@@ -52,11 +55,10 @@ func (a *authority) issue(t testing.TB, name string, change ...func(*x509.Certif
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(a.last.Add(1)), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	a.next++
 	for _, f := range change {
 		f(tmpl)
 	}
