@@ -204,10 +204,12 @@ hint: remove the key, or give it a value`},
 hint: keys are name, hosts, no_sni, alpn, clients, listeners, pool, split, reject, terminate`},
 		{"nothing", "shop", "", `origin:1:1: the route is empty
 hint: send its keys as YAML or JSON`},
-		{"null alone", "shop", "null", `origin:1:1: the route has no value
+		{"null alone", "shop", "null", `origin:1:1: the route is empty
 null
 ^
-hint: remove the key, or give it a value`},
+hint: send its keys as YAML or JSON`},
+		{"no document", "shop", "\n---", `origin:1:1: the route is empty
+hint: send its keys as YAML or JSON`},
 		{"two documents", "shop", "pool: web\n---\npool: api\n", `origin:2:1: a second document
 ---
 ^

@@ -44,6 +44,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("Parse returned %v and the error %#v", cfg, err)
 		}
 		checkErrors(t, data, errs)
+		checkWithin(t, data, errs)
 	})
 }
 

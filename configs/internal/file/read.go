@@ -138,7 +138,7 @@ func parse(data []byte, noun string) (*yaml.Node, *Mistake) {
 	}
 	var doc, next yaml.Node
 	if err := l.Load(&doc); errors.Is(err, io.EOF) {
-		return nil, &Mistake{start, noun + " is empty", emptyHint(noun)}
+		return nil, empty(noun)
 	} else if err != nil {
 		return nil, yamlMistake(err, data)
 	}
@@ -148,17 +148,22 @@ func parse(data []byte, noun string) (*yaml.Node, *Mistake) {
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlMistake(err, data)
 	}
+	root := &doc
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
-		return doc.Content[0], nil
+		root = doc.Content[0]
 	}
-	return &doc, nil
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" && root.Style&yaml.TaggedStyle == 0 {
+		return nil, empty(noun) // "---" alone, too, whose nothing has a place behind the last line
+	}
+	return root, nil
 }
 
-func emptyHint(noun string) string {
+func empty(noun string) *Mistake {
+	hint := "send its keys as YAML or JSON"
 	if noun == theFile {
-		return `a file needs at least "listeners"`
+		hint = `a file needs at least "listeners"`
 	}
-	return "send its keys as YAML or JSON"
+	return &Mistake{start, noun + " is empty", hint}
 }
 
 // yamlMistake gives an error of the YAML library the form of ours.
