@@ -39,7 +39,8 @@ type Status struct {
 type HandshakeBounds struct {
 	Total     float64 `json:"total_per_s,omitempty"` // of all clients
 	PerSource float64 `json:"per_source_per_s,omitempty"`
-	Burst     int     `json:"burst,omitempty"` // of a source, at once
+	Burst     int     `json:"burst,omitempty"`  // of a source, at once
+	Exempt    int     `json:"exempt,omitempty"` // how many ranges of addresses per_source does not apply to
 }
 
 // ListenerStatus is one listener since the start.
@@ -127,7 +128,7 @@ func (s *state) status() Status {
 	out.Config = s.control()
 	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
 	if all, each := st.Terminate.Budget.Every, st.Handshakes; all > 0 || each.Every > 0 {
-		out.Handshakes = &HandshakeBounds{perSecond(all), perSecond(each.Every), each.Burst}
+		out.Handshakes = &HandshakeBounds{perSecond(all), perSecond(each.Every), each.Burst, len(each.Exempt)}
 	}
 	for i := range st.Listeners {
 		out.Listeners = append(out.Listeners, listenerStatus(&st.Listeners[i]))

@@ -277,7 +277,7 @@ func processDiff(old, new *world) []string {
 		{"max_connections", old.maxConnections == new.maxConnections},
 		{"drain.announce", old.drain.Announce == new.drain.Announce},
 		{"drain.max", old.drain.Max == new.drain.Max},
-		{"handshakes", old.sources.limit() == new.sources.limit() && old.handshakeEvery == new.handshakeEvery},
+		{"handshakes", old.sources.limit().Equal(new.sources.limit()) && old.handshakeEvery == new.handshakeEvery},
 	} {
 		if !o.same {
 			options = append(options, o.key)

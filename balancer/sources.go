@@ -3,6 +3,7 @@ package balancer
 import (
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +14,23 @@ import (
 // first 64 bits of an IPv6 one: what a provider gives to one customer at the least (RFC 6177 §2). Connections that pass
 // through are neither counted nor refused. The zero HandshakeRate is no bound.
 type HandshakeRate struct {
-	Every time.Duration // from one to the next, on average; 0: no bound
-	Burst int           // how many may begin at once; at least 1
+	Every  time.Duration  // from one to the next, on average; 0: no bound
+	Burst  int            // how many may begin at once; at least 1
+	Exempt []netip.Prefix // clients that are neither counted nor refused; not changed afterwards
+}
+
+// Equal reports whether both bound alike.
+func (r HandshakeRate) Equal(o HandshakeRate) bool {
+	return r.Every == o.Every && r.Burst == o.Burst && slices.Equal(r.Exempt, o.Exempt)
+}
+
+// exempts reports whether addr is one of those that are not bounded.
+func (r *HandshakeRate) exempts(addr netip.Addr) bool {
+	if len(r.Exempt) == 0 {
+		return false
+	}
+	addr = addr.Unmap()
+	return slices.ContainsFunc(r.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // sources are those that have begun handshakes lately, each with its allowance. All loops share them, without a lock: with
@@ -72,9 +88,14 @@ func newSources(r HandshakeRate) *sources {
 }
 
 // next is the table for r in place of t. One for another rate begins empty: a debt by the old rate says nothing about the new.
+// Where only others are exempt, it is the same one.
 func (t *sources) next(r HandshakeRate) *sources {
-	if t.limit() == r {
+	old := t.limit()
+	switch {
+	case old.Equal(r):
 		return t
+	case t != nil && old.Every == r.Every && old.Burst == r.Burst:
+		return &sources{rate: r, every: t.every, slack: t.slack, seed: t.seed, sets: t.sets}
 	}
 	return newSources(r)
 }
@@ -89,7 +110,7 @@ func (t *sources) limit() HandshakeRate {
 
 // allow reports whether addr may begin a handshake now, and counts it if so.
 func (t *sources) allow(addr netip.Addr) bool {
-	return t == nil || t.take(t.keyOf(addr), pool.Clock())
+	return t == nil || t.rate.exempts(addr) || t.take(t.keyOf(addr), pool.Clock())
 }
 
 // keyOf is the hash of the source that addr belongs to. Two sources have the same one by chance, once in 2^63.

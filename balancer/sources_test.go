@@ -40,13 +40,13 @@ func TestABurstPassesAndThenTheRate(t *testing.T) {
 		after []int64 // moments of handshakes, in milliseconds
 		want  string  // "y" for those that pass
 	}{
-		{"one at once", HandshakeRate{100 * time.Millisecond, 1}, []int64{0, 0, 99, 100, 101, 200}, "ynnyny"},
-		{"three at once", HandshakeRate{100 * time.Millisecond, 3}, []int64{0, 0, 0, 0, 99, 100, 100, 300, 300, 300}, "yyynnynyyn"},
-		{"a pause gives the burst back, and no more", HandshakeRate{100 * time.Millisecond, 2}, []int64{0, 0, 0, 60_000, 60_000, 60_000}, "yynyyn"},
-		{"what is refused costs nothing", HandshakeRate{100 * time.Millisecond, 1}, []int64{0, 1, 2, 3, 4, 5, 100}, "ynnnnny"},
-		{"in step with the rate everything passes", HandshakeRate{100 * time.Millisecond, 1}, []int64{0, 100, 200, 300, 400}, "yyyyy"},
-		{"a burst of none is one of one", HandshakeRate{100 * time.Millisecond, 0}, []int64{0, 0, 100}, "yny"},
-		{"clocks of others may be behind", HandshakeRate{100 * time.Millisecond, 1}, []int64{100, 50, 150, 200}, "ynny"},
+		{"one at once", HandshakeRate{Every: 100 * time.Millisecond, Burst: 1}, []int64{0, 0, 99, 100, 101, 200}, "ynnyny"},
+		{"three at once", HandshakeRate{Every: 100 * time.Millisecond, Burst: 3}, []int64{0, 0, 0, 0, 99, 100, 100, 300, 300, 300}, "yyynnynyyn"},
+		{"a pause gives the burst back, and no more", HandshakeRate{Every: 100 * time.Millisecond, Burst: 2}, []int64{0, 0, 0, 60_000, 60_000, 60_000}, "yynyyn"},
+		{"what is refused costs nothing", HandshakeRate{Every: 100 * time.Millisecond, Burst: 1}, []int64{0, 1, 2, 3, 4, 5, 100}, "ynnnnny"},
+		{"in step with the rate everything passes", HandshakeRate{Every: 100 * time.Millisecond, Burst: 1}, []int64{0, 100, 200, 300, 400}, "yyyyy"},
+		{"a burst of none is one of one", HandshakeRate{Every: 100 * time.Millisecond, Burst: 0}, []int64{0, 0, 100}, "yny"},
+		{"clocks of others may be behind", HandshakeRate{Every: 100 * time.Millisecond, Burst: 1}, []int64{100, 50, 150, 200}, "ynny"},
 	} {
 		table := newSources(c.rate)
 		key, got := table.keyOf(netip.MustParseAddr("192.0.2.1")), ""
@@ -145,19 +145,62 @@ func TestWhoIsOneSource(t *testing.T) {
 func TestAnotherRateBeginsAnew(t *testing.T) {
 	t.Parallel()
 	var none *sources
-	r := HandshakeRate{time.Second, 1}
-	if none.next(HandshakeRate{}) != nil || !none.allow(netip.MustParseAddr("192.0.2.1")) || none.limit() != (HandshakeRate{}) {
+	r := HandshakeRate{Every: time.Second, Burst: 1}
+	if none.next(HandshakeRate{}) != nil || !none.allow(netip.MustParseAddr("192.0.2.1")) || !none.limit().Equal(HandshakeRate{}) {
 		t.Error("without a rate there is a bound")
 	}
 	table := none.next(r)
 	if table.next(r) != table {
 		t.Error("the same rate has another table")
 	}
-	if other := table.next(HandshakeRate{time.Second, 2}); other == table || other.limit().Burst != 2 {
+	if other := table.next(HandshakeRate{Every: time.Second, Burst: 2}); other == table || other.limit().Burst != 2 {
 		t.Error("another burst has the same table")
 	}
 	if table.next(HandshakeRate{}) != nil {
 		t.Error("the bound stays when it is taken away")
+	}
+}
+
+func TestExemptSourcesAreNeitherCountedNorRefused(t *testing.T) {
+	t.Parallel()
+	r := HandshakeRate{Every: time.Hour, Burst: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/25"), netip.MustParsePrefix("2001:db8::/48")}}
+	table := newSources(r)
+	for _, c := range []struct {
+		addr   string
+		exempt bool
+	}{
+		{"192.0.2.1", true}, {"192.0.2.127", true}, {"::ffff:192.0.2.1", true}, {"2001:db8::1", true}, {"2001:db8:0:ffff::1", true},
+		{"192.0.2.128", false}, {"::ffff:192.0.2.129", false}, {"2001:db8:1::1", false}, {"::c000:201", false},
+	} {
+		addr := netip.MustParseAddr(c.addr)
+		if !table.allow(addr) {
+			t.Errorf("%s: its first is refused", c.addr)
+		}
+		if table.allow(addr) != c.exempt {
+			t.Errorf("%s: exempt is %v", c.addr, !c.exempt)
+		}
+	}
+}
+
+// Who is exempt changes while what others have used stays counted.
+func TestOthersExemptCountOn(t *testing.T) {
+	t.Parallel()
+	r := HandshakeRate{Every: time.Hour, Burst: 1}
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	table := newSources(r)
+	table.allow(a)
+	table.allow(b)
+	r.Exempt = []netip.Prefix{netip.PrefixFrom(a, 32)}
+	with := table.next(r)
+	if with == table || !with.limit().Equal(r) || with.next(r) != with {
+		t.Fatalf("the table in force is for %+v", with.limit())
+	}
+	if !with.allow(a) || with.allow(b) {
+		t.Error("who is exempt now is refused, or another one that has used its allowance is served")
+	}
+	r.Exempt = nil
+	if with.next(r).allow(a) {
+		t.Error("who is exempt no more has its allowance anew")
 	}
 }
 
@@ -236,9 +279,10 @@ func BenchmarkSources(b *testing.B) {
 		rate HandshakeRate
 		many uint64 // sources that take turns
 	}{
-		{"known", HandshakeRate{time.Nanosecond, 1 << 30}, 1},
-		{"refused", HandshakeRate{time.Hour, 1}, 1},
-		{"new", HandshakeRate{time.Second, 50}, 1 << 32},
+		{"known", HandshakeRate{Every: time.Nanosecond, Burst: 1 << 30}, 1},
+		{"refused", HandshakeRate{Every: time.Hour, Burst: 1}, 1},
+		{"new", HandshakeRate{Every: time.Second, Burst: 50}, 1 << 32},
+		{"exempt", HandshakeRate{Every: time.Hour, Burst: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("::/0")}}, 1},
 		{"off", HandshakeRate{}, 1},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
@@ -250,7 +294,7 @@ func BenchmarkSources(b *testing.B) {
 		})
 	}
 	b.Run("known/parallel", func(b *testing.B) {
-		table := newSources(HandshakeRate{time.Nanosecond, 1 << 30})
+		table := newSources(HandshakeRate{Every: time.Nanosecond, Burst: 1 << 30})
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				table.allow(forged(0))
@@ -308,7 +352,7 @@ func TestASourceBeyondItsRateIsResetWhereTLSEnds(t *testing.T) {
 	tries("another address of its /64", "[2001:db8::2]:1000", carried, 0, "h2")
 	tries("another /64", "[2001:db8:0:1::1]:1000", carried, 3, "h2")
 	r.closed(t, CauseHandshakeRate, uint64(refused))
-	if st := r.Stats(); st.Terminate.Failed != 0 || st.Handshakes != cfg.Handshakes {
+	if st := r.Stats(); st.Terminate.Failed != 0 || !st.Handshakes.Equal(cfg.Handshakes) {
 		t.Errorf("%d handshakes were begun that were not to be; the bound is %+v", st.Terminate.Failed, st.Handshakes)
 	}
 	for _, l := range r.lines(t, refused) {
@@ -327,6 +371,13 @@ func TestASourceBeyondItsRateIsResetWhereTLSEnds(t *testing.T) {
 		t.Errorf("the change is summed up as %q", d)
 	}
 	tries("with more allowed", "", carried, 6, "h2")
+	next = clone(next)
+	next.Handshakes.Exempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	if d := r.reload(t, next); !slices.Equal(d.Options, []string{"handshakes"}) {
+		t.Errorf("the change is summed up as %q", d)
+	}
+	tries("one that is exempt, as the PROXY header tells it", "192.0.2.7:1000", carried, 20)
+	tries("all others count on", "", carried, 0, "h2")
 	p, err := r.PrepareState(t.Context(), before)
 	if err != nil {
 		t.Fatal(err)

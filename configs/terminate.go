@@ -70,8 +70,12 @@ func (c *checker) handshakes(f *file.File, b *balancer.Config) {
 	case !h.Has("total") && !h.Has("per_source"):
 		c.errorf(h, "for example `per_source: 50/s`", "handshakes bounds neither the total nor a source")
 		return
-	case h.Has("burst") && !h.Has("per_source"):
+	}
+	if h.Has("burst") && !h.Has("per_source") {
 		c.errorf(h.Burst, "", "burst is that of a source, and per_source is not there")
+	}
+	if len(h.Exempt) > 0 && !h.Has("per_source") {
+		c.errorf(h, "", "exempt is from per_source, which is not there")
 	}
 	if !slices.ContainsFunc(f.Routes, func(r file.Route) bool { return r.Terminate != nil }) {
 		c.warnf(h, "", "handshakes bounds nothing: TLS ends here on no route (terminate)")
@@ -87,7 +91,7 @@ func (c *checker) handshakes(f *file.File, b *balancer.Config) {
 	if !h.Has("burst") {
 		burst = max(int(time.Second/every), leastBurst)
 	}
-	b.Handshakes = balancer.HandshakeRate{Every: every, Burst: burst}
+	b.Handshakes = balancer.HandshakeRate{Every: every, Burst: burst, Exempt: prefixes(h.Exempt)}
 }
 
 // leastBurst is what handshakes allows at once where it does not say: browsers open six connections to a host, and

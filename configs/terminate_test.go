@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,13 +62,16 @@ func TestTheBurstOfHandshakesFollowsTheRate(t *testing.T) {
 		{"but ten at the least", "handshakes: {per_source: 3/s}\n", balancer.HandshakeRate{Every: time.Second / 3, Burst: 10}},
 		{"for each minute", "handshakes: {per_source: 1/m}\n", balancer.HandshakeRate{Every: time.Minute, Burst: 10}},
 		{"as said", "handshakes: {per_source: 50/s, burst: 1}\n", balancer.HandshakeRate{Every: 20 * time.Millisecond, Burst: 1}},
+		{"some exempt", "handshakes: {per_source: 50/s, exempt: [192.0.2.0/24, \"2001:db8::/48\"]}\n", balancer.HandshakeRate{
+			Every: 20 * time.Millisecond, Burst: 50, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/48")},
+		}},
 		{"the most there is", "handshakes: {per_source: 10000/s, burst: 1000000}\n", balancer.HandshakeRate{Every: 100 * time.Microsecond, Burst: 1000000}},
 	} {
 		cfg, err := Parse("a.yaml", []byte(c.text+small), ".")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cfg.Balancer.Handshakes; got != c.want {
+		if got := cfg.Balancer.Handshakes; !got.Equal(c.want) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}

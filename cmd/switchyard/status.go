@@ -45,7 +45,11 @@ func printStatus(w io.Writer, s *admin.Status) {
 		fmt.Fprintf(w, "handshakes of all clients: %.4g a second\n", h.Total)
 	}
 	if h := s.Handshakes; h != nil && h.PerSource > 0 {
-		fmt.Fprintf(w, "handshakes of one source: %.4g a second, %d at once\n", h.PerSource, h.Burst)
+		fmt.Fprintf(w, "handshakes of one source: %.4g a second, %d at once", h.PerSource, h.Burst)
+		if h.Exempt > 0 {
+			fmt.Fprintf(w, "; %s exempt", count(h.Exempt, "range"))
+		}
+		fmt.Fprintln(w)
 	}
 	if s.Config != nil {
 		printConfig(w, s.Config)

@@ -84,6 +84,9 @@ type Handshakes struct {
 	// How many a source may begin at once, after it has begun none for a while. Absent: as many as `per_source` allows in a second,
 	// and 10 at the least.
 	Burst Count `yaml:"burst" min:"1" max:"1000000" good:"200" bad:"0"`
+	// Clients to which `per_source` does not apply: a monitoring system, or the one address behind which an office is. `total`
+	// is for them, too. With a PROXY header it is the client that it tells.
+	Exempt []Prefix `yaml:"exempt" min:"1" max:"1000" good:"[192.0.2.0/24]" bad:"[192.0.2.1/24]"`
 }
 
 // Reload is when this file is loaded again by itself. SIGHUP and `switchyard reload` load it at any time. A file that has a
