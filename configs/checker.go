@@ -112,6 +112,7 @@ func (c *checker) file(f *file.File, cfg *Config, gone deleted) *route.Table {
 	cfg.Tests = c.tests(f, n)
 	c.use(f, n)
 	c.encrypted(f, b.Routes, n)
+	c.covering(f.Routes, b.Routes)
 	return c.table(f.Routes, b.RouteSet(), cfg.Tests != nil)
 }
 
