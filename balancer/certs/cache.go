@@ -150,7 +150,7 @@ func (e *entry) look(log *slog.Logger) *finding {
 	}
 	if before.wrong == nil {
 		for _, w := range now.wrong {
-			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
+			log.Error("certificate of a directory not taken", w.attrs()...)
 		}
 	}
 	e.last.Store(now)

@@ -148,7 +148,7 @@ func (p *pair) refuse(stamps [2]Stamp, wrong Errors, log *slog.Logger) {
 	}
 	p.told = true
 	for _, e := range wrong {
-		log.Error("certificate not taken: the one before it stays", "file", e.File, "error", e.Why, "hint", e.Hint)
+		log.Error("certificate not taken: the one before it stays", e.attrs()...)
 	}
 }
 
