@@ -326,7 +326,7 @@ func ticketExtra(serverName string) []byte {
 // stays.
 func sameName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*socket).conn
-	c.offered = hello.SupportedVersions
+	c.hello = hello
 	if name, err := nameOf(hello.ServerName); err != nil || name != c.job.Name {
 		return nil, &refusal{NameDiffers, "the server name was read in two ways"}
 	}
