@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -82,6 +83,7 @@ func verbs(st *state, log *slog.Logger) table {
 			"DELETE": v.write(deletePool, 0, change...),
 		}},
 		{"/v1/pools/{name}/backends/{address}", methods{"PUT": v.write(putBackend, maxBody, change...)}},
+		{"/v1/certificates", methods{"GET": v.read(getCertificates, slices.Concat(certificateLists, certificateAsks)...)}},
 		{"/v1/connections", methods{
 			"GET":    v.read(listConnections, append([]string{"limit"}, connectionFilters...)...),
 			"DELETE": v.write(killConnections, 0, connectionFilters...),

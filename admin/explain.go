@@ -9,7 +9,15 @@ import (
 
 // explain answers what `switchyard explain -o json` prints, for the table that is in force.
 func explain(a *api, r *request) (any, error) {
-	q := r.query
+	ask, err := routeQuery(a, r.query)
+	if err != nil {
+		return nil, err
+	}
+	return a.balancer.Explain(ask), nil
+}
+
+// routeQuery reads which client is meant.
+func routeQuery(a *api, q *query) (*route.Query, error) {
 	ask := &route.Query{Client: q.address("client"), Listener: listener(a, q)}
 	if sni := q.text("sni"); sni != "" {
 		name, err := route.ParseName(sni)
@@ -24,7 +32,7 @@ func explain(a *api, r *request) (any, error) {
 	if err := q.err(); err != nil {
 		return nil, err
 	}
-	return a.balancer.Explain(ask), nil
+	return ask, nil
 }
 
 // listener is the name of the listener that is asked for, of the first one where nothing is said.

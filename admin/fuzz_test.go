@@ -69,7 +69,7 @@ func isServed(path, where string) bool {
 	}
 	words := strings.Split(b.String(), "/")
 	known := []string{
-		"status", "config", "routes", "pools", "connections", "names", "explain", "reload", "check", "rollback", "transaction", "overlay",
+		"status", "config", "routes", "pools", "connections", "certificates", "names", "explain", "reload", "check", "rollback", "transaction", "overlay",
 	}
 	return where == "unix" && len(words) > 2 && words[1] == "v1" && slices.Contains(known, words[2])
 }
@@ -88,6 +88,8 @@ var requestSeeds = []string{
 	"GET /v1/routes?name=w*&host=example&pool=web&limit=2&after=www HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /v1/pools?backend=127.0.0.1%3A9101 HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /v1/connections?client=10.0.0.0/8&min_age=1m&sni=*.example.com&limit=3 HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /v1/certificates?route=w*&limit=3&after=route/www/0 HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /v1/certificates?sni=www.example.com&alpn=h2&client=10.1.2.3&listener=public HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /v1/names?limit=5 HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /v1/explain?sni=api.example.com&alpn=h2,http/1.1&client=10.1.2.3&listener=public HTTP/1.1\r\nHost: x\r\n\r\n",
 	"DELETE /v1/connections?sni=x.example.com HTTP/1.1\r\nHost: x\r\n\r\n",

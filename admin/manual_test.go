@@ -52,7 +52,11 @@ func TestManualOfTheAPIShowsWhatHappens(t *testing.T) {
 		t.Fatal(err)
 	}
 	backend := listenAndAnswer(t)
-	y := newYardOf(t, strings.ReplaceAll(yardFile, "127.0.0.1:9101", backend))
+	certs := t.TempDir()
+	pemFiles(t, certs, "secure", ecKey(), "Example CA", quarter, "secure.example.com", "secure.example.net")
+	const after = "reject: reset}\n"
+	y := newYardOf(t, strings.NewReplacer("127.0.0.1:9101", backend, after, after+"  - {name: secure, hosts: [secure.example.com], pool: other, terminate: "+
+		"{certificates: [{cert: "+certs+"/secure.crt, key: "+certs+"/secure.key}]}}\n").Replace(yardFile))
 	hold(t, y, "www.example.com")
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```\n\n```json ([0-9]+)\n(.*?)```\n")
 	got := blocks.ReplaceAllStringFunc(string(text), func(block string) string {
@@ -66,7 +70,7 @@ func TestManualOfTheAPIShowsWhatHappens(t *testing.T) {
 		if strconv.Itoa(code) != m[2] {
 			t.Errorf("%s\nis answered %d %s, the page says %s", m[1], code, answer, m[2])
 		}
-		return "```sh\n" + m[1] + "```\n\n```json " + m[2] + "\n" + clip(settle(answer, backend, y.file)) + "```\n"
+		return "```sh\n" + m[1] + "```\n\n```json " + m[2] + "\n" + clip(settle(strings.ReplaceAll(answer, certs, "/etc/switchyard"), backend, y.file)) + "```\n"
 	})
 	golden(t, apiManual, got)
 }
@@ -77,6 +81,7 @@ func settle(answer, backend, file string) string {
 		{regexp.QuoteMeta(backend), "127.0.0.1:9101"},
 		{regexp.QuoteMeta(file), "/etc/switchyard/switchyard.yaml"},
 		{`"20\d\d-\d\d-\d\dT[^"]*"`, `"2026-11-24T08:30:00Z"`},
+		{`"not_after": "[^"]*"`, `"not_after": "2027-02-22T08:30:00Z"`},
 		{`"[0-9a-f]{64}"`, `"` + strings.Repeat("5e", 32) + `"`},
 		{`"id": "[0-9a-f]{32}"`, `"id": "0123456789abcdef0000000000000007"`},
 		{`"client": "127.0.0.1:\d+"`, `"client": "127.0.0.1:40404"`},

@@ -72,6 +72,6 @@ func (a *authorities) refuse(stamp Stamp, wrong *Error, log *slog.Logger) {
 	a.broken, a.refused = true, stamp
 	if again && !a.told {
 		a.told = true
-		log.Error("authorities not taken: those before them stay", "file", wrong.File, "error", wrong.Why, "hint", wrong.Hint)
+		log.Error("authorities not taken: those before them stay", wrong.attrs()...)
 	}
 }

@@ -3,6 +3,7 @@ package certs
 import (
 	"container/list"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -61,21 +62,18 @@ func (m *cache) move(e *entry, found bool) {
 	to.put(e)
 }
 
-// earliest returns the certificate of a directory that expires first, among those in memory; nil if there are none.
-func (m *cache) earliest(dir string) (first *Choice) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, at := range m.present.at {
-		if filepath.Dir(key) != filepath.Clean(dir) {
-			continue
-		}
-		for _, c := range at.Value.(*entry).known().list {
-			if first == nil || c.NotAfter.Before(first.NotAfter) {
-				first = c
+// of yields the entries of a directory, in no order. The caller holds mu.
+func (m *cache) of(dir string) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		dir := filepath.Clean(dir)
+		for _, list := range []*lru{&m.present, &m.absent} {
+			for key, at := range list.at {
+				if filepath.Dir(key) == dir && !yield(at.Value.(*entry)) {
+					return
+				}
 			}
 		}
 	}
-	return first
 }
 
 // lru is entries in the order in which they were last asked for.
@@ -126,6 +124,7 @@ type entry struct {
 type finding struct {
 	list  []*Choice
 	wrong []*Error // files that are there and have never been good
+	stale []*Error // files that were good, and are not what is in list any more
 	at    time.Time
 }
 
@@ -146,11 +145,14 @@ func (e *entry) look(log *slog.Logger) *finding {
 			now.wrong = append(now.wrong, err...)
 		} else if p := e.pairs[i]; p != nil {
 			now.list = append(now.list, p.cert)
+			if wrong := p.wrong.Load(); wrong != nil {
+				now.stale = append(now.stale, *wrong...)
+			}
 		}
 	}
 	if before.wrong == nil {
 		for _, w := range now.wrong {
-			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
+			log.Error("certificate of a directory not taken", w.attrs()...)
 		}
 	}
 	e.last.Store(now)

@@ -19,6 +19,7 @@ type Choice struct {
 	Key         string           // "ECDSA P-256", "RSA 2048", "Ed25519"
 	Names       []string         // that the certificate is for
 	NotAfter    time.Time        // when it expires
+	Taken       time.Time        // when it was read from its file; of ACME, zero
 	Default     bool             // no certificate is for the name: this is the default
 
 	rank uint8 // of the key

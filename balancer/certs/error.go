@@ -30,6 +30,15 @@ func (e *Error) Error() string { return "certs: " + e.File + " " + e.Why }
 // Unwrap returns the error of the system behind e, such as [io/fs.ErrNotExist]; nil if there is none.
 func (e *Error) Unwrap() error { return e.err }
 
+// attrs are what a log line says of e. A hint that there is none of is left out.
+func (e *Error) attrs() []any {
+	all := []any{"file", e.File, "error", e.Why}
+	if e.Hint != "" {
+		all = append(all, "hint", e.Hint)
+	}
+	return all
+}
+
 // Errors are all mistakes of a [Config], in the order of its parts.
 type Errors []*Error
 

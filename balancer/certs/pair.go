@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type pair struct {
 	file   PairFile
 	number int // in Config.Pairs
 	loaded
+	wrong atomic.Pointer[Errors] // why the newest files are not taken, once that is told; nil: they are
 
 	// Of the keeper's goroutine, under Set.mu.
 	broken  bool      // the files were, at the last look
@@ -113,7 +115,7 @@ func (p *pair) look(log *slog.Logger) *loaded {
 	now := [2]Stamp{StampOf(p.file.Cert), StampOf(p.file.Key)}
 	switch {
 	case p.stamps[0].Unchanged(now[0]) && p.stamps[1].Unchanged(now[1]):
-		p.broken, p.told, p.waits = false, false, nil
+		p.whole()
 		return nil
 	case p.told && p.refused[0].Unchanged(now[0]) && p.refused[1].Unchanged(now[1]):
 		return p.waits
@@ -136,19 +138,29 @@ func (p *pair) take(l *loaded, log *slog.Logger) (changed bool) {
 		p.warned = time.Time{}
 		log.Info("certificate taken", "file", p.file.Cert, "key", l.cert.Key, "not_after", l.cert.NotAfter)
 	}
-	p.loaded, p.broken, p.told, p.waits = *l, false, false, nil
+	p.loaded = *l
+	p.whole()
 	return changed
+}
+
+// whole notes that what is shown is what the files hold.
+func (p *pair) whole() {
+	p.broken, p.told, p.waits = false, false, nil
+	p.wrong.Store(nil)
 }
 
 func (p *pair) refuse(stamps [2]Stamp, wrong Errors, log *slog.Logger) {
 	again := p.broken && p.refused[0].same(stamps[0]) && p.refused[1].same(stamps[1])
 	p.broken, p.refused = true, stamps
+	if again || p.told {
+		p.wrong.Store(&wrong)
+	}
 	if !again || p.told {
 		return
 	}
 	p.told = true
 	for _, e := range wrong {
-		log.Error("certificate not taken: the one before it stays", "file", e.File, "error", e.Why, "hint", e.Hint)
+		log.Error("certificate not taken: the one before it stays", e.attrs()...)
 	}
 }
 

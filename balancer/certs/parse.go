@@ -27,6 +27,7 @@ func parse(f PairFile, certPEM, keyPEM []byte) (*Choice, *Error) {
 		return nil, &Error{Part: PartKey, File: f.Key, Why: why}
 	}
 	c := newChoice(&pair, f.Cert)
+	c.Taken = time.Now()
 	if len(c.Names) == 0 && !f.Default {
 		return nil, &Error{File: f.Cert, Why: "is for no name: its subjectAltName has no DNS name",
 			Hint: "no client looks at the common name; such a certificate can only be a default"}

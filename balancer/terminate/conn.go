@@ -1,6 +1,7 @@
 package terminate
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,7 @@ type Conn struct {
 	dialTook atomic.Int64
 	info     atomic.Pointer[Info]
 
-	offered       []uint16 // versions, of the hello
+	hello         *tls.ClientHelloInfo // for what is said of a failure; nil once the handshake has ended
 	noCertificate bool
 	shown         string      // file of the certificate
 	backendBroken atomic.Bool // a send to the backend has failed

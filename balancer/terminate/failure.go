@@ -127,32 +127,36 @@ var protocolFailures = []struct {
 	begins  string
 	failure Failure
 	text    string // "": what crypto/tls says
+	offer   offer  // what to list of the hello; nil: nothing
 }{
-	{"tls: no cipher suite supported", NoCommonCipher, "no common cipher"},
-	{"tls: no key exchanges supported", NoCommonCipher, "no common group"},
-	{"tls: peer doesn't support any of the certificate's signature algorithms", NoCommonCipher, "client supports no signature algorithm of the certificate"},
-	{"tls: peer doesn't support the certificate custom signature algorithms", NoCommonCipher, "client supports no signature algorithm of the certificate"},
-	{"tls: client requested unsupported application protocols", NoCommonProtocol, ""},
-	{"tls: client sent unexpected early data", EarlyData, "client sent early data, which no session of ours allows"},
-	{"tls: client indicated early data in second", EarlyData, "client sent early data, which no session of ours allows"},
-	{"tls: client didn't provide a certificate", ClientCertMissing, "client sent no certificate"},
-	{"tls: failed to parse client certificate", ClientCertRefused, ""},
-	{"tls: client certificate", ClientCertRefused, ""},
-	{"tls: invalid signature by the client certificate", ClientCertRefused, ""},
-	{"tls: client sent certificate", ClientCertRefused, ""},
+	{"tls: client offered only unsupported versions", NoCommonVersion, "no common version", versionsOffered},
+	{"tls: no cipher suite supported", NoCommonCipher, "no common cipher", ciphersOffered},
+	{"tls: no key exchanges supported", NoCommonCipher, "no common group", groupsOffered},
+	{"tls: peer doesn't support any of the certificate's signature algorithms", NoCommonCipher, noSignature, signaturesOffered},
+	{"tls: peer doesn't support the certificate custom signature algorithms", NoCommonCipher, noSignature, signaturesOffered},
+	{"tls: client requested unsupported application protocols", NoCommonProtocol, "no common protocol", protocolsOffered},
+	{"tls: client sent unexpected early data", EarlyData, "client sent early data, which no session of ours allows", nil},
+	{"tls: client indicated early data in second", EarlyData, "client sent early data, which no session of ours allows", nil},
+	{"tls: client didn't provide a certificate", ClientCertMissing, "client sent no certificate", nil},
+	{"tls: failed to parse client certificate", ClientCertRefused, "", nil},
+	{"tls: client certificate", ClientCertRefused, "", nil},
+	{"tls: invalid signature by the client certificate", ClientCertRefused, "", nil},
+	{"tls: client sent certificate", ClientCertRefused, "", nil},
 }
+
+const noSignature = "client supports no signature algorithm of the certificate"
 
 func (c *Conn) protocolFailure(err error) (Failure, string) {
 	text := err.Error()
-	if strings.HasPrefix(text, "tls: client offered only unsupported versions") {
-		return NoCommonVersion, offeredOnly(c.offered)
-	}
 	for _, p := range protocolFailures {
 		if !strings.HasPrefix(text, p.begins) {
 			continue
 		}
-		if p.text == "" {
+		switch {
+		case p.text == "":
 			return p.failure, plain(text)
+		case p.offer != nil && c.hello != nil:
+			return p.failure, p.text + ": client offered " + p.offer(c.hello)
 		}
 		return p.failure, p.text
 	}
@@ -169,24 +173,6 @@ func brokenText(err error) string {
 		return "asks for renegotiation, which there is none of"
 	}
 	return plain(text)
-}
-
-// offeredOnly says which versions a client has offered: "client offered only TLS 1.0".
-func offeredOnly(versions []uint16) string {
-	var highest uint16
-	for _, v := range versions {
-		if v>>8 == 3 { // SSL 3.0 to TLS 1.3, without GREASE
-			highest = max(highest, v)
-		}
-	}
-	if highest == 0 {
-		return "client offered no known version"
-	}
-	words := tls.VersionName(highest)
-	if len(versions) > 1 && highest > tls.VersionTLS10 {
-		words += " and older"
-	}
-	return "client offered only " + words
 }
 
 // clientCertFailure says what is wrong with a client's certificate.

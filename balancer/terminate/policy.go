@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +57,8 @@ type Policy struct {
 	trusted *authorities // nil: no client certificates
 	check   *clientCheck // nil: nothing beyond what crypto/tls verifies
 	tickets *ticketRing  // nil: none
+	// usualCiphers says that those of cfg are the default. It is told to people, and no part of what a policy means.
+	usualCiphers bool
 
 	once   sync.Once
 	server *tls.Config // of all connections; made once, never cloned
@@ -66,6 +67,7 @@ type Policy struct {
 
 // NewPolicy checks cfg and reads the files it names. The error is [FileErrors], with all that is wrong.
 func NewPolicy(cfg Config) (*Policy, error) {
+	usual := len(cfg.CipherSuites) == 0
 	if cfg.MinVersion == 0 {
 		cfg.MinVersion = tls.VersionTLS12
 	}
@@ -75,7 +77,7 @@ func NewPolicy(cfg Config) (*Policy, error) {
 	if cfg.HandshakeTimeout <= 0 {
 		cfg.HandshakeTimeout = defaultHandshakeTimeout
 	}
-	p := &Policy{cfg: cfg}
+	p := &Policy{cfg: cfg, usualCiphers: usual}
 	wrong := p.readClientAuth()
 	p.digest = p.sum()
 	if !cfg.Tickets.Off {
@@ -217,53 +219,6 @@ func (p *Policy) Warnings() (all []*FileError) {
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 
-// Summary says in a line what p asks of clients: "TLS 1.2 to 1.3, ALPN h2, http/1.1, client certificate required".
-func (p *Policy) Summary() string {
-	parts := []string{versionRange(p.cfg.MinVersion, p.cfg.MaxVersion)}
-	if len(p.cfg.ALPN) > 0 {
-		parts = append(parts, "ALPN "+strings.Join(p.cfg.ALPN, " "))
-	}
-	if a := p.cfg.ClientAuth; a != nil && a.Require {
-		parts = append(parts, "client certificate required")
-	} else if a != nil {
-		parts = append(parts, "client certificate optional")
-	}
-	return strings.Join(parts, ", ")
-}
-
-// Describe says how TLS is spoken with a client that asks for name: the policy, and each certificate that there is for it.
-func (p *Policy) Describe(name route.Name) []string {
-	lines := []string{"policy " + p.ID() + ": " + p.Summary()}
-	source, ok := p.cfg.Certificates.(interface {
-		Choices(string) ([]*certs.Choice, error)
-	})
-	if !ok {
-		return lines
-	}
-	choices, err := source.Choices(name.String())
-	for _, c := range choices {
-		is := "for " + strings.Join(c.Names, ", ")
-		if c.Default {
-			is = "the default, " + is
-		}
-		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
-	}
-	if err != nil {
-		lines = append(lines, "no certificate: "+err.Error())
-	}
-	return lines
-}
-
-func versionRange(low, high uint16) string {
-	switch high {
-	case 0:
-		return tls.VersionName(low) + " or newer"
-	case low:
-		return tls.VersionName(low)
-	}
-	return tls.VersionName(low) + " to " + strings.TrimPrefix(tls.VersionName(high), "TLS ")
-}
-
 // config is what the connections of p hand to crypto/tls, with the ticket keys that are right now. It is one and the same
 // for all of them: no clone of it exists that a session could be carried over to.
 func (p *Policy) config(now time.Time, log *slog.Logger) *tls.Config {
@@ -326,7 +281,7 @@ func ticketExtra(serverName string) []byte {
 // stays.
 func sameName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*socket).conn
-	c.offered = hello.SupportedVersions
+	c.hello = hello
 	if name, err := nameOf(hello.ServerName); err != nil || name != c.job.Name {
 		return nil, &refusal{NameDiffers, "the server name was read in two ways"}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/admin"
+	"github.com/seed-23b4a313/switchyard/route"
 )
 
 // Names that shells complete, out of the running balancer. Where it does not answer there are none, and nothing is said:
@@ -54,6 +55,20 @@ func routeNames(ctx context.Context, c *admin.Client) (names []string, err error
 	_, err = c.Do(ctx, admin.Call{Path: admin.Path("routes"), Query: url.Values{"limit": {routesOffered}}}, &list)
 	for i := range list.Routes {
 		names = append(names, list.Routes[i].Name)
+	}
+	return names, err
+}
+
+// terminatedHosts are the hosts whose TLS ends here, those that are no pattern.
+func terminatedHosts(ctx context.Context, c *admin.Client) (names []string, err error) {
+	var list admin.RouteList
+	_, err = c.Do(ctx, admin.Call{Path: admin.Path("routes"), Query: url.Values{"limit": {routesOffered}}}, &list)
+	for i := range list.Routes {
+		for _, host := range list.Routes[i].Hosts {
+			if _, wrong := route.ParseName(host); wrong == nil && list.Routes[i].Terminates {
+				names = append(names, host)
+			}
+		}
 	}
 	return names, err
 }

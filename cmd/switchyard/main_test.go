@@ -38,13 +38,14 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    exits,
-			"daemon":   daemon,
-			"expect":   expect,
-			"sendsig":  sendSignal,
-			"finishes": finishes,
-			"hold":     hold,
-			"letgo":    letgo,
+			"exits":       exits,
+			"certificate": certificate,
+			"daemon":      daemon,
+			"expect":      expect,
+			"sendsig":     sendSignal,
+			"finishes":    finishes,
+			"hold":        hold,
+			"letgo":       letgo,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

@@ -36,7 +36,7 @@ Exit status: 0 done, 1 failed, 2 bad usage, 3 bad configuration.`,
 	root.SetFlagErrorFunc(flagError)
 	needsSubcommand(root)
 	root.AddCommand(newRun(), newCheck(), newExplain(), newPeek(), newDemo(), newBench(), newVersion(), newCompletion(), newMan())
-	root.AddCommand(newStatus(), newReload(), newRollback(), newRoutes(), newPools(), newConnections(), newDrain(), newReady(), newTop())
+	root.AddCommand(newStatus(), newReload(), newRollback(), newRoutes(), newPools(), newCertificates(), newConnections(), newDrain(), newReady(), newTop())
 	return root
 }
 

@@ -150,8 +150,14 @@ func target(r *admin.Route) string {
 	case r.Reject != "":
 		return "reject " + r.Reject
 	case r.Terminates:
-		return "terminate"
-	case r.Pool != "":
+		return "terminate, then " + destination(r)
+	}
+	return destination(r)
+}
+
+// destination is the pool of a route, or the pools that share what it takes.
+func destination(r *admin.Route) string {
+	if r.Pool != "" {
 		return "pool " + r.Pool
 	}
 	shares := make([]string, len(r.Split))

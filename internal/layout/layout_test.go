@@ -39,7 +39,7 @@ var rules = []rule{
 	{dir: "balancer/certs"},
 	{dir: "balancer/certs/acme", own: []string{"balancer/certs"},
 		foreign: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}},
-	{dir: "balancer/terminate", own: []string{"balancer/certs", "balancer/pool", "balancer/proxyheader", "balancer/sys", "route"}},
+	{dir: "balancer/terminate", own: []string{"balancer/certs", "balancer/pool", "balancer/proxyheader", "balancer/sys", "peek", "route"}},
 	{dir: "balancer/resolve", foreign: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{dir: "configs", own: []string{"balancer", "route"}, foreign: []string{"go.yaml.in/yaml/v4", "github.com/invopop/jsonschema"}},
 	{dir: "control", own: []string{"balancer", "configs", "route"}, foreign: []string{"github.com/fsnotify/fsnotify"}},

@@ -1,0 +1,94 @@
+package terminate
+
+import (
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+// byDefault is what is said of what a route leaves to the defaults.
+const byDefault = "default"
+
+// Summary says in a line what p asks of clients: "TLS 1.2 to 1.3, ALPN h2 http/1.1, client certificate required".
+func (p *Policy) Summary() string {
+	versions := versionRange(p.cfg.MinVersion, p.cfg.MaxVersion)
+	if p.cfg.MinVersion == tls.VersionTLS12 && (p.cfg.MaxVersion == 0 || p.cfg.MaxVersion == tls.VersionTLS13) {
+		versions += " (" + byDefault + ")"
+	}
+	alpn := "no ALPN"
+	if len(p.cfg.ALPN) > 0 {
+		alpn = "ALPN " + strings.Join(p.cfg.ALPN, " ")
+	}
+	client := "no client certificate"
+	if a := p.cfg.ClientAuth; a != nil && a.Require {
+		client = "client certificate required"
+	} else if a != nil {
+		client = "client certificate optional"
+	}
+	return strings.Join([]string{versions, alpn, client}, ", ")
+}
+
+// Describe says how TLS is spoken with a client that asks for name: the policy, and each certificate that there is for it.
+func (p *Policy) Describe(name route.Name) []string {
+	lines := []string{"policy " + p.ID() + ": " + p.Summary(), "ciphers: " + p.ciphers(), "curves: " + p.curves()}
+	source, ok := p.cfg.Certificates.(interface {
+		Choices(string) ([]*certs.Choice, error)
+	})
+	if !ok {
+		return lines
+	}
+	choices, err := source.Choices(name.String())
+	for _, c := range choices {
+		is := "for " + strings.Join(c.Names, ", ")
+		if c.Default {
+			is = "the default, " + is
+		}
+		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	if err != nil {
+		lines = append(lines, "no certificate: "+err.Error())
+	}
+	return lines
+}
+
+// ciphers are the suites of TLS 1.2 that are allowed, spelt as in the file.
+func (p *Policy) ciphers() string {
+	switch {
+	case p.cfg.MinVersion >= tls.VersionTLS13:
+		return "those of TLS 1.3, which cannot be chosen"
+	case p.usualCiphers:
+		return byDefault
+	}
+	return joined(p.cfg.CipherSuites, tls.CipherSuiteName)
+}
+
+// curves are the key exchange groups that are allowed, spelt as in the file.
+func (p *Policy) curves() string {
+	if len(p.cfg.Curves) == 0 {
+		return byDefault
+	}
+	return joined(p.cfg.Curves, groupName)
+}
+
+// joined lists codes by their names.
+func joined[T ~uint16](codes []T, name func(T) string) string {
+	names := make([]string, len(codes))
+	for i, c := range codes {
+		names[i] = name(c)
+	}
+	return strings.Join(names, ", ")
+}
+
+func versionRange(low, high uint16) string {
+	switch high {
+	case 0:
+		return tls.VersionName(low) + " or newer"
+	case low:
+		return tls.VersionName(low)
+	}
+	return tls.VersionName(low) + " to " + strings.TrimPrefix(tls.VersionName(high), "TLS ")
+}

@@ -1,0 +1,46 @@
+package terminate
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/seed-23b4a313/switchyard/route"
+)
+
+// What a route says of TLS is shown as it would be written, and what it does not say as a default.
+func TestAPolicyDescribesItself(t *testing.T) {
+	t.Parallel()
+	const ciphers, curves = "ciphers: default", "curves: default"
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want [3]string
+	}{
+		{"nothing is said", Config{}, [3]string{"TLS 1.2 or newer (default), no ALPN, no client certificate", ciphers, curves}},
+		{"the default is said", Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}, [3]string{"TLS 1.2 to 1.3 (default), no ALPN, no client certificate", ciphers, curves}},
+		{"the newest version alone", Config{MinVersion: tls.VersionTLS13, ALPN: []string{"h2", "http/1.1"}},
+			[3]string{"TLS 1.3 or newer, ALPN h2 http/1.1, no client certificate", "ciphers: those of TLS 1.3, which cannot be chosen", curves}},
+		{"the older version alone", Config{MaxVersion: tls.VersionTLS12}, [3]string{"TLS 1.2, no ALPN, no client certificate", ciphers, curves}},
+		{"ciphers", Config{CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256}},
+			[3]string{"", "ciphers: TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", curves}},
+		{"one of the default ciphers", Config{CipherSuites: DefaultCipherSuites()[:1]}, [3]string{"", "ciphers: TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", curves}},
+		{"curves", Config{Curves: []tls.CurveID{tls.X25519MLKEM768, tls.CurveP384}}, [3]string{"", ciphers, "curves: X25519MLKEM768, P-384"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.cfg.Certificates = oneSource{}
+			p, err := NewPolicy(c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.Describe(route.Name{})
+			if len(got) != len(c.want) {
+				t.Fatalf("%q", got)
+			}
+			if first := "policy " + p.ID() + ": "; !strings.HasPrefix(got[0], first+c.want[0]) || got[1] != c.want[1] || got[2] != c.want[2] {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
