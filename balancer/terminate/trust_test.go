@@ -179,6 +179,11 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 						t.Errorf("step %d: no line %d with %q", i, k, want)
 					}
 				}
+				for _, l := range lines {
+					if strings.Contains(l, "cannot be used") == strings.Contains(l, taken) || strings.Contains(l, "cannot be used") && !strings.Contains(l, ` hint="`) {
+						t.Errorf("step %d: a line says %q", i, l)
+					}
+				}
 				if len(lines) != len(s.said) {
 					t.Errorf("step %d: the log says %q", i, lines)
 				}

@@ -1,6 +1,7 @@
 package terminate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -181,7 +182,7 @@ func (w *watched[T]) refuse(why *FileError, log *slog.Logger) {
 	}
 	w.told = true
 	log.Error("a changed file cannot be used: what it held before stays in force",
-		slog.String("file", w.path), slog.String("error", why.Why), slog.String("hint", why.Hint))
+		slog.String("file", w.path), slog.String("error", why.Why), slog.String("hint", cmp.Or(why.Hint, "put a sound one there: it is taken by itself")))
 }
 
 // fileError makes a [*FileError] of whatever went wrong with a file.
