@@ -116,6 +116,24 @@ func TestTheEndOfARenewedListIsToldAgain(t *testing.T) {
 	}
 }
 
+// A list that is no better than the one before is taken, since it may say more; that it has ended is told at once.
+func TestTheEndOfANewListIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	ours := newIssuer(t, "ours")
+	f := newClientFiles(t)
+	f.trust(t, ours)
+	now := time.Now()
+	f.revoke(t, ours.list(t, now.Add(40*24*time.Hour)))
+	p := f.policy(t)
+	p.Follow(now, quiet)
+	f.revoke(t, ours.list(t, now.Add(-time.Hour)))
+	var log bytes.Buffer
+	p.Follow(now.Add(lookEvery), slog.New(slog.NewTextHandler(&log, nil)))
+	if text := log.String(); !strings.Contains(text, "is in force") || !strings.Contains(text, "has expired") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
 // What check says of a list is what the log says when it is loaded.
 func TestAListThatEndsSoonIsAWarning(t *testing.T) {
 	t.Parallel()

@@ -94,6 +94,7 @@ func (f *trustFiles) read(before revocations, log *slog.Logger) revocations {
 	if crl {
 		f.crl.take(log)
 	}
+	f.ends.looked = time.Time{} // whatever is wrong with what is new is told now
 	return lists
 }
 
