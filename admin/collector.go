@@ -105,6 +105,15 @@ func (s *scrape) terminated(st *balancer.Stats) {
 	for file, at := range first {
 		s.add(metricCertificate, float64(at.Unix()), file)
 	}
+	ends := map[string]time.Time{} // likewise, with other authorities
+	for _, l := range st.Lists {
+		if at, ok := ends[l.File]; !ok || l.Until.Before(at) {
+			ends[l.File] = l.Until
+		}
+	}
+	for file, at := range ends {
+		s.add(metricList, float64(at.Unix()), file)
+	}
 }
 
 // listener also sends the causes that have not occurred yet: rate() sees the first occurrence only in a series that was

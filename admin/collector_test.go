@@ -150,6 +150,9 @@ switchyard_config_guard_rollbacks_total 1
 # HELP switchyard_certificate_expiry_timestamp_seconds When the certificate in a file expires, in seconds since the epoch; of a directory, the first of those in use
 # TYPE switchyard_certificate_expiry_timestamp_seconds gauge
 switchyard_certificate_expiry_timestamp_seconds{file="/etc/switchyard/a.crt"} 1.798761600e+09
+# HELP switchyard_crl_next_update_timestamp_seconds When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end
+# TYPE switchyard_crl_next_update_timestamp_seconds gauge
+switchyard_crl_next_update_timestamp_seconds{file="/etc/switchyard/clients.crl"} 1.796083200e+09
 # HELP switchyard_terminated_connections_active Connections whose TLS ends here that are open now
 # TYPE switchyard_terminated_connections_active gauge
 switchyard_terminated_connections_active 12
@@ -266,7 +269,7 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
-	const terminated = 3 + 3                   // two kinds of handshakes and a certificate occurred
+	const terminated = 3 + 4                   // two kinds of handshakes, a certificate and a list occurred
 	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)

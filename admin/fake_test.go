@@ -73,6 +73,10 @@ func busy() *fakeSource {
 			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)},
 			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
 		},
+		Lists: []terminate.ListEnd{
+			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)},
+			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)},
+		},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
 	}}

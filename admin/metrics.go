@@ -55,6 +55,7 @@ const (
 	metricTerminationFailed
 	metricTerminationWaiting
 	metricCertificate
+	metricList
 	metricLimit
 	metricReady
 	metricLogDropped
@@ -159,6 +160,9 @@ var metricTable = [numMetrics]metric{
 	metricCertificate: {"certificate_expiry_timestamp_seconds", gauge, []string{"file"},
 		"When the certificate in a file expires, in seconds since the epoch; of a directory, the first of those in use",
 		"Alert two weeks before: somebody, or ACME, has not renewed it."},
+	metricList: {"crl_next_update_timestamp_seconds", gauge, []string{"file"},
+		"When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end",
+		"Alert before it is now: from then on every client of that authority is refused with client_cert_refused. An authority below those in ca counts from its first client on."},
 	metricLimit: {"connection_limit", gauge, nil,
 		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
 		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},

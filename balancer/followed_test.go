@@ -154,7 +154,7 @@ func TestTheAuthoritiesForBackendsAreFollowed(t *testing.T) {
 	gone.Pools = []pool.Config{testPool("pool", backend)}
 	r.reload(t, &gone)
 	f.trust(t, old)
-	if kept := *r.kept.Load(); len(kept) != 0 {
+	if kept := r.kept.Load().sets; len(kept) != 0 {
 		t.Errorf("%d sets of files are followed after the pool has none", len(kept))
 	}
 }

@@ -12,53 +12,75 @@ type owner struct {
 	name string
 }
 
-// keep has the files of certificates of the routes and pools in force followed as they change, and those of what is gone
-// let go. It costs what the change touches, and what there is of such routes and pools only if one of these is touched.
+// following is what is followed of an owner.
+type following struct {
+	set    *certs.Set        // nil: none
+	policy *terminate.Policy // nil: none, or one that asks clients for no certificate
+}
+
+// keep has the files of certificates, and of client_auth, of the routes and pools in force followed as they change, and those
+// of what is gone let go. It costs what the change touches, and what there is of such routes and pools only if one of these is touched.
 func (p *Prepared) keep() {
 	s, touched := p.server, false
-	now := func(who owner, set *certs.Set) {
-		if s.certSets[who] == set {
+	now := func(who owner, what following) {
+		if s.followed[who] == what {
 			return
 		}
 		touched = true
-		if set == nil {
-			delete(s.certSets, who)
+		if what == (following{}) {
+			delete(s.followed, who)
 			return
 		}
-		s.certSets[who] = set
+		s.followed[who] = what
 	}
 	changes := &p.diff.Routes
 	for _, names := range [...][]string{changes.Removed, changes.Changed, changes.Added} {
 		for _, name := range names {
-			now(owner{name: name}, setOfRoute(p.after.routes.Route(name)))
+			now(owner{name: name}, ofRoute(p.after.routes.Route(name)))
 		}
 	}
 	for i := range p.diff.Pools {
 		name := p.diff.Pools[i].Pool
-		now(owner{pool: true, name: name}, setOfPool(p.after.pools[name]))
+		now(owner{pool: true, name: name}, following{set: setOfPool(p.after.pools[name])})
 	}
 	if !touched {
 		return
 	}
-	sets := []*certs.Set{}
-	for _, set := range s.certSets {
-		sets = append(sets, set)
+	next := &kept{}
+	var others []certs.Follower
+	for _, f := range s.followed {
+		if f.set != nil {
+			next.sets = append(next.sets, f.set)
+		}
+		if f.policy != nil {
+			next.policies = append(next.policies, f.policy)
+			others = append(others, f.policy)
+		}
 	}
-	s.kept.Store(&sets)
-	s.certKeeper.Keep(sets)
+	s.kept.Store(next)
+	s.certKeeper.Keep(next.sets, others...)
 }
 
-// setOfRoute is what a route, which may be nil, terminates with; nil if it does not.
-func setOfRoute(r *route.Route) *certs.Set {
+// kept is what is followed of all owners. It is not changed.
+type kept struct {
+	sets     []*certs.Set
+	policies []*terminate.Policy
+}
+
+// ofRoute is what a route, which may be nil, terminates with.
+func ofRoute(r *route.Route) (f following) {
 	if r == nil {
-		return nil
+		return f
 	}
 	policy, ok := r.Terminate.(*terminate.Policy)
-	if !ok {
-		return nil
+	if !ok || policy == nil {
+		return f
 	}
-	set, _ := policy.Certificates().(*certs.Set)
-	return set
+	f.set, _ = policy.Certificates().(*certs.Set)
+	if policy.Authorities() != nil {
+		f.policy = policy
+	}
+	return f
 }
 
 // setOfPool is what a pool, which may be nil, shows to its backends and trusts them by; nil if that is nothing.
@@ -75,9 +97,17 @@ func setOfPool(p *livePool) *certs.Set {
 
 // expiries tells of the certificates in force.
 func (s *Server) expiries() (all []certs.Expiry) {
-	if sets := s.kept.Load(); sets != nil {
-		for _, set := range *sets {
-			all = append(all, set.Expiries()...)
+	for _, set := range s.kept.Load().sets {
+		all = append(all, set.Expiries()...)
+	}
+	return all
+}
+
+// listEnds tells of the lists of revoked certificates in force.
+func (s *Server) listEnds() (all []terminate.ListEnd) {
+	for _, p := range s.kept.Load().policies {
+		if e := p.ListEnd(); e != (terminate.ListEnd{}) {
+			all = append(all, e)
 		}
 	}
 	return all

@@ -56,7 +56,7 @@ func (w *worker) record(s *session, cause Cause) connRecord {
 
 // terminated fills in what is told of a connection whose TLS ends here.
 func (r *connRecord) terminated(c *terminate.Conn) {
-	r.policy, r.tls = c.Policy().ID(), c.Info()
+	r.policy, r.tls = c.PolicyID(), c.Info()
 	r.attempts, r.dialTook = uint8(min(c.Attempts(), 255)), c.DialTook()
 	if end, ok := c.Ended(); ok {
 		r.text = end.Text

@@ -49,7 +49,7 @@ type Server struct {
 	// terminator runs the connections whose TLS ends here.
 	terminator *terminate.Terminator
 	certKeeper *certs.Keeper
-	kept       atomic.Pointer[[]*certs.Set] // that certKeeper has
+	kept       atomic.Pointer[kept] // what certKeeper has; never nil
 	resolver   *resolve.Resolver
 	hosts      hosts
 
@@ -60,7 +60,7 @@ type Server struct {
 	table    *route.Table
 	left     map[string]*livePool // pools that are no more, as long as they have connections
 	settings []Setting            // what the operator has said of backends
-	certSets map[owner]*certs.Set // of what is in force
+	followed map[owner]following  // of what is in force
 
 	world          atomic.Pointer[world]
 	limits         atomic.Pointer[Limits]
@@ -81,11 +81,12 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
 		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
 		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
-		certSets: map[owner]*certs.Set{},
+		followed: map[owner]following{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.kept.Store(&kept{})
 	s.logConnections.Store(opt.LogConnections)
 	limits := deriveLimits(cfg, loopCount(opt.Loops))
 	s.limits.Store(&limits)

@@ -18,12 +18,14 @@ type Stats struct {
 	Terminate   terminate.Stats // of connections whose TLS ends here
 	// Certificates are those in force that the server has read, with their ends.
 	Certificates []certs.Expiry
-	Limit        int64 // the connection limit in force
-	LogDropped   uint64
-	Panics       uint64
-	Started      time.Time
-	Overlaps     Overlaps      // of certificates
-	Handshakes   HandshakeRate // of one source, in force
+	// Lists are those of revoked certificates that have an end.
+	Lists      []terminate.ListEnd
+	Limit      int64 // the connection limit in force
+	LogDropped uint64
+	Panics     uint64
+	Started    time.Time
+	Overlaps   Overlaps      // of certificates
+	Handshakes HandshakeRate // of one source, in force
 }
 
 // ListenerStats are the counters of one listener.
@@ -91,7 +93,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
 		Overlaps:  *s.keeper.overlaps.Load(),
-		Terminate: s.terminator.Stats(), Certificates: s.expiries(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

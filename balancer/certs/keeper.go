@@ -9,6 +9,12 @@ import (
 // interval is the time between two looks at the files of pairs. A look costs two stat calls for each pair.
 const interval = time.Second
 
+// Follower is something else than a Set whose files are followed.
+type Follower interface {
+	// Follow takes files that have changed and are good, and writes to the log what there is to say of them.
+	Follow(now time.Time, log *slog.Logger)
+}
+
 // Keeper keeps the Sets that are in force fresh: it takes changed files within two seconds, and lets ACME order and renew.
 // A changed pair is taken whole or not at all: what is broken is logged once, and the pair before it stays. It is
 // safe for any number of goroutines.
@@ -20,6 +26,7 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	sets   map[*Set]bool
+	others []Follower
 	closed bool
 }
 
@@ -34,8 +41,8 @@ func NewKeeper(log *slog.Logger) *Keeper {
 }
 
 // Keep says which Sets are in force from now on: after a reload, all those of the new configuration, whether they were in
-// force before or not. A Set may be kept again after it was not.
-func (k *Keeper) Keep(sets []*Set) {
+// force before or not. A Set may be kept again after it was not. The same goes for others, which is not changed afterwards.
+func (k *Keeper) Keep(sets []*Set, others ...Follower) {
 	next := make(map[*Set]bool, len(sets))
 	for _, s := range sets {
 		next[s] = true
@@ -43,6 +50,7 @@ func (k *Keeper) Keep(sets []*Set) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
+		k.others = others
 		k.replace(next)
 	}
 }
@@ -70,6 +78,7 @@ func (k *Keeper) replace(next map[*Set]bool) {
 func (k *Keeper) Close() {
 	k.mu.Lock()
 	if !k.closed {
+		k.others = nil
 		k.replace(nil)
 		k.closed = true
 		close(k.quit)
@@ -89,20 +98,24 @@ func (k *Keeper) run() {
 		case <-tick.C:
 		}
 		now := time.Now()
-		for _, s := range k.kept() {
+		sets, others := k.kept()
+		for _, s := range sets {
 			s.refresh(now)
+		}
+		for _, o := range others {
+			o.Follow(now, k.log)
 		}
 	}
 }
 
-func (k *Keeper) kept() []*Set {
+func (k *Keeper) kept() ([]*Set, []Follower) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	all := make([]*Set, 0, len(k.sets))
 	for s := range k.sets {
 		all = append(all, s)
 	}
-	return all
+	return all, k.others
 }
 
 // start puts a Set in force.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,4 +322,29 @@ func synctestCerts(t *testing.T) (certs map[string][]byte, key []byte) {
 		certs["expired"] = certFor(t, ecKey(), -48*time.Hour, "a.example.com")
 	})
 	return certs, keyPEM(t, ecKey())
+}
+
+// counter counts how often it is followed.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Follow(time.Time, *slog.Logger) { c.n.Add(1) }
+
+func TestFollowersAreFollowedWhileTheyAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := NewKeeper(nil)
+		defer k.Close()
+		stays, goes := &counter{}, &counter{}
+		k.Keep(nil, stays, goes)
+		synctest.Wait()
+		if stays.n.Load() != 1 || goes.n.Load() != 1 {
+			t.Errorf("right away they were followed %d and %d times", stays.n.Load(), goes.n.Load())
+		}
+		time.Sleep(5*interval + interval/2)
+		k.Keep(nil, stays)
+		synctest.Wait()
+		time.Sleep(3 * interval)
+		if stays.n.Load() < 9 || goes.n.Load() != 6 {
+			t.Errorf("they were followed %d and %d times", stays.n.Load(), goes.n.Load())
+		}
+	})
 }

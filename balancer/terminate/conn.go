@@ -97,6 +97,7 @@ type Conn struct {
 	attempts atomic.Uint32
 	dialTook atomic.Int64
 	info     atomic.Pointer[Info]
+	terms    atomic.Pointer[terms] // of the policy; nil before the handshake
 
 	hello         *tls.ClientHelloInfo // for what is said of a failure; nil once the handshake has ended
 	noCertificate bool
@@ -194,8 +195,13 @@ func (c *Conn) DialTook() int64 { return c.dialTook.Load() }
 // Info is what the handshake has agreed upon; nil before it has ended.
 func (c *Conn) Info() *Info { return c.info.Load() }
 
-// Policy is the policy of the connection.
-func (c *Conn) Policy() *Policy { return c.job.Policy }
+// PolicyID is the [Policy.ID] as it was when the handshake began.
+func (c *Conn) PolicyID() string {
+	if t := c.terms.Load(); t != nil {
+		return t.id()
+	}
+	return c.job.Policy.ID()
+}
 
 // Progress is how far the connection has got.
 func (c *Conn) Progress() Progress {

@@ -10,7 +10,10 @@ import (
 // handshake speaks TLS with the client as the policy says.
 func (c *Conn) handshake() (Failure, string) {
 	p := c.job.Policy
-	cfg := p.config(time.Now(), c.terminator.log)
+	now := time.Now()
+	terms := p.trusted(now, c.terminator.log).terms
+	c.terms.Store(terms)
+	cfg := terms.config(now, c.terminator.log)
 	if c.job.Challenge {
 		cfg = p.challenge()
 	}
@@ -48,7 +51,7 @@ func (c *Conn) agreed() {
 	info := &Info{
 		Version: cs.Version, CipherSuite: cs.CipherSuite, Group: cs.CurveID, Resumed: cs.DidResume, ALPN: cs.NegotiatedProtocol,
 		Certificate: c.shown,
-		Policy:      c.job.Policy.ID(), Took: c.now() - c.started,
+		Policy:      c.PolicyID(), Took: c.now() - c.started,
 	}
 	if len(cs.PeerCertificates) > 0 {
 		info.HasClient, info.Client = true, cs.PeerCertificates[0].Subject.CommonName

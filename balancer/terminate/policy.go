@@ -1,17 +1,12 @@
 package terminate
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
@@ -52,17 +47,11 @@ func DefaultCipherSuites() []uint16 {
 // Policy is a Config that was checked, with what its connections have in common. It is what [route.Route] carries in
 // Terminate. It may be used by any number of goroutines, and starts none.
 type Policy struct {
-	cfg     Config
-	digest  [sha256.Size]byte
-	trusted *authorities // nil: no client certificates
-	check   *clientCheck // nil: nothing beyond what crypto/tls verifies
-	tickets *ticketRing  // nil: none
+	cfg   Config
+	files *trustFiles // nil: no client certificates
+	trust atomic.Pointer[trust]
 	// usualCiphers says that those of cfg are the default. It is told to people, and no part of what a policy means.
 	usualCiphers bool
-
-	once   sync.Once
-	server *tls.Config // of all connections; made once, never cloned
-	log    *slog.Logger
 }
 
 // NewPolicy checks cfg and reads the files it names. The error is [FileErrors], with all that is wrong.
@@ -78,116 +67,50 @@ func NewPolicy(cfg Config) (*Policy, error) {
 		cfg.HandshakeTimeout = defaultHandshakeTimeout
 	}
 	p := &Policy{cfg: cfg, usualCiphers: usual}
-	wrong := p.readClientAuth()
-	p.digest = p.sum()
+	var wrong FileErrors
+	var lists revocations
+	if cfg.ClientAuth != nil {
+		p.files, lists, wrong = openTrust(cfg.ClientAuth)
+	}
+	var ring *ticketRing
 	if !cfg.Tickets.Off {
-		ring, err := newTicketRing(&cfg.Tickets, p.ticketScope())
-		p.tickets, wrong = ring, append(wrong, err...)
+		var err FileErrors
+		ring, err = newTicketRing(&cfg.Tickets)
+		wrong = append(wrong, err...)
 	}
 	if wrong != nil {
 		return nil, wrong
 	}
+	var trusted *authorities
+	if p.files != nil {
+		trusted = p.files.authorities()
+	}
+	p.trust.Store(&trust{p.newTerms(trusted, ring), lists})
 	return p, nil
 }
 
-func (p *Policy) readClientAuth() (wrong FileErrors) {
-	a := p.cfg.ClientAuth
-	if a == nil {
-		return nil
-	}
-	var err error
-	var trusted []*x509.Certificate
-	if p.trusted, err = readAuthorities(a.CA); err != nil {
-		wrong = append(wrong, fileError(a.CA, err))
-	} else {
-		trusted = p.trusted.all
-	}
-	if a.CRL == "" {
-		return wrong
-	}
-	lists, err := watch(a.CRL, false, func(data []byte) (revocations, error) { return parseRevocations(data, trusted) })
-	if err != nil {
-		return append(wrong, fileError(a.CRL, err))
-	}
-	p.check = &clientCheck{lists: lists, trusted: trusted}
-	return wrong
-}
+// ID is the beginning of the digest of what clients of p can notice, by what its files hold now: two routes with the same ID
+// speak TLS alike.
+func (p *Policy) ID() string { return p.trust.Load().terms.id() }
 
-// sum digests everything about p that a client or a ticket can depend on, and nothing of where files lie: machines that
-// share ticket keys have the same sums.
-func (p *Policy) sum() (digest [sha256.Size]byte) {
-	h := sha256.New()
-	field := func(values ...[]byte) { // each with its length, so that no two policies read alike
-		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(values))))
-		for _, v := range values {
-			h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(v))))
-			h.Write(v)
-		}
-	}
-	field([]byte("switchyard policy 1"))
-	field(bytesOf(p.cfg.ALPN)...)
-	field(numbers(p.cfg.MinVersion, p.cfg.MaxVersion))
-	field(numbers(slices.Sorted(slices.Values(p.cfg.CipherSuites))...))
-	field(numbers(p.cfg.Curves...))
-	if p.trusted != nil {
-		var all [][]byte
-		for _, c := range p.trusted.all {
-			all = append(all, c.Raw)
-		}
-		slices.SortFunc(all, bytes.Compare)
-		field(all...)
-		field(numbers(number(p.cfg.ClientAuth.Require), number(p.cfg.ClientAuth.CRL != "")))
-	}
-	h.Sum(digest[:0])
-	return digest
-}
-
-// ticketScope is what tickets are good within: the policy, and the route that has it.
-func (p *Policy) ticketScope() [sha256.Size]byte {
-	return sha256.Sum256(append(p.digest[:], p.cfg.Route...))
-}
-
-func bytesOf(list []string) (all [][]byte) {
-	for _, s := range list {
-		all = append(all, []byte(s))
-	}
-	return all
-}
-
-func numbers[T ~uint16](list ...T) (b []byte) {
-	for _, v := range list {
-		b = binary.BigEndian.AppendUint16(b, uint16(v))
-	}
-	return b
-}
-
-func number(b bool) uint16 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// ID is the beginning of the policy's digest: two routes with the same ID speak TLS alike.
-func (p *Policy) ID() string { return hex.EncodeToString(p.digest[:4]) }
-
-// Equal reports whether other is a *Policy that means the same, with the same certificates and ticket files. It is how a
-// reload tells that a route has not changed.
+// Equal reports whether other is a *Policy that means the same, with the same certificates and files. What files hold does not
+// matter: both follow them. It is how a reload tells that a route has not changed.
 func (p *Policy) Equal(other any) bool {
 	o, ok := other.(*Policy)
 	if !ok || p == nil || o == nil {
 		return ok && p == o
 	}
 	same, ok := p.cfg.Certificates.(interface{ Equal(any) bool })
-	return p.digest == o.digest && p.cfg.Route == o.cfg.Route && ok && same.Equal(o.cfg.Certificates) &&
-		p.cfg.HandshakeTimeout == o.cfg.HandshakeTimeout && p.crl() == o.crl() && p.cfg.Tickets.equal(&o.cfg.Tickets)
+	return p.sum(nil) == o.sum(nil) && p.cfg.Route == o.cfg.Route && ok && same.Equal(o.cfg.Certificates) &&
+		p.cfg.HandshakeTimeout == o.cfg.HandshakeTimeout && p.cfg.ClientAuth.equal(o.cfg.ClientAuth) &&
+		p.cfg.Tickets.equal(&o.cfg.Tickets)
 }
 
-func (p *Policy) crl() string {
-	if p.cfg.ClientAuth == nil {
-		return ""
+func (a *ClientAuth) equal(o *ClientAuth) bool {
+	if a == nil || o == nil {
+		return a == o
 	}
-	return p.cfg.ClientAuth.CRL
+	return *a == *o
 }
 
 func (t *Tickets) equal(o *Tickets) bool {
@@ -196,21 +119,24 @@ func (t *Tickets) equal(o *Tickets) bool {
 
 // Warnings are what NewPolicy found that is allowed, and yet probably not meant.
 func (p *Policy) Warnings() (all []*FileError) {
-	if p.check != nil {
-		for _, l := range (*p.check.lists.value.Load()).expired(p.trusted.all, time.Now()) {
-			all = append(all, &FileError{
-				File: p.cfg.ClientAuth.CRL,
-				Why:  fmt.Sprintf("the list of %q expired on %s: its clients are refused", l.issuer, l.end.UTC().Format(time.DateOnly)),
-				Hint: "renew the list",
-			})
+	now, in := time.Now(), p.trust.Load()
+	for _, e := range in.lists.ends() {
+		w := &FileError{File: p.cfg.ClientAuth.CRL, Hint: "renew the list"}
+		switch {
+		case !now.Before(e.end):
+			w.Why = fmt.Sprintf("the list of %q expired on %s: its clients are refused", e.issuer, e.end.UTC().Format(time.DateOnly))
+		case !now.Before(e.warn):
+			w.Why = fmt.Sprintf("the list of %q ends on %s UTC: from then on its clients are refused", e.issuer, e.end.UTC().Format(time.DateTime))
+		default:
+			continue
 		}
+		all = append(all, w)
 	}
-	if p.tickets == nil {
-		return all
-	}
-	for _, f := range p.tickets.files {
-		if f.warning != nil {
-			all = append(all, f.warning)
+	if ring := in.terms.tickets; ring != nil {
+		for _, f := range ring.files {
+			if f.warning != nil {
+				all = append(all, f.warning)
+			}
 		}
 	}
 	return all
@@ -219,62 +145,12 @@ func (p *Policy) Warnings() (all []*FileError) {
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 
-// config is what the connections of p hand to crypto/tls, with the ticket keys that are right now. It is one and the same
-// for all of them: no clone of it exists that a session could be carried over to.
-func (p *Policy) config(now time.Time, log *slog.Logger) *tls.Config {
-	p.once.Do(func() { p.server, p.log = p.newServer(), log })
-	if p.tickets != nil {
-		p.tickets.refresh(p.server, now, log)
-	}
-	return p.server
-}
-
-func (p *Policy) newServer() *tls.Config {
-	cfg := &tls.Config{
-		MinVersion: p.cfg.MinVersion, MaxVersion: p.cfg.MaxVersion,
-		CipherSuites: p.cfg.CipherSuites, CurvePreferences: p.cfg.Curves, NextProtos: p.cfg.ALPN,
-		GetConfigForClient:     sameName,
-		GetCertificate:         p.certificate,
-		VerifyConnection:       p.verify,
-		SessionTicketsDisabled: p.tickets == nil,
-	}
-	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-		ss.Extra = append(ss.Extra, ticketExtra(cs.ServerName))
-		return cfg.EncryptTicket(cs, ss)
-	}
-	cfg.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-		ss, err := cfg.DecryptTicket(identity, cs)
-		if err != nil || ss == nil || !slices.ContainsFunc(ss.Extra, func(x []byte) bool {
-			return bytes.Equal(x, ticketExtra(cs.ServerName))
-		}) {
-			return nil, nil // not ours, or of another name: a full handshake
-		}
-		return ss, nil
-	}
-	if p.trusted != nil {
-		cfg.ClientCAs, cfg.ClientAuth = p.trusted.pool, tls.VerifyClientCertIfGiven
-		if p.cfg.ClientAuth.Require {
-			cfg.ClientAuth = tls.RequireAndVerifyClientCert
-		}
-	}
-	return cfg
-}
-
 // nameOf is the name of a hello as the route has it; the zero Name of one that has none.
 func nameOf(serverName string) (route.Name, error) {
 	if serverName == "" {
 		return route.Name{}, nil
 	}
 	return route.ParseName(serverName)
-}
-
-// ticketExtra is what a ticket carries of the name that it was made for.
-func ticketExtra(serverName string) []byte {
-	name, err := nameOf(serverName)
-	if err != nil {
-		return nil // sameName has refused it
-	}
-	return []byte("switchyard name " + name.String())
 }
 
 // sameName refuses a handshake whose name is not the one that chose the policy. It returns no config: that of the policy
@@ -322,19 +198,10 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 	return cert, nil
 }
 
-// verify runs at the end of every handshake, resumed ones included, after crypto/tls has verified the client's chain
-// against the authorities that are trusted now.
-func (p *Policy) verify(cs tls.ConnectionState) error {
-	if p.check == nil {
-		return nil
-	}
-	return p.check.allows(cs.VerifiedChains, time.Now(), p.log)
-}
-
-// Authorities are the certificates that clients' certificates are verified with; nil if clients are not asked for one.
+// Authorities are the certificates that clients' certificates are verified with now; nil if clients are not asked for one.
 func (p *Policy) Authorities() []*x509.Certificate {
-	if p.trusted == nil {
+	if p.files == nil {
 		return nil
 	}
-	return p.trusted.all
+	return p.files.authorities().all
 }

@@ -108,7 +108,7 @@ func TestPoliciesAreToldApart(t *testing.T) {
 	}{
 		{"nothing", func(*Config) {}, true, true},
 		{"a default that is said", func(c *Config) { c.MinVersion, c.HandshakeTimeout = tls.VersionTLS12, 5*time.Second }, true, true},
-		{"the same authority in another file", func(c *Config) { c.ClientAuth = &ClientAuth{CA: copied, Require: true} }, true, true},
+		{"the same authority in another file", func(c *Config) { c.ClientAuth = &ClientAuth{CA: copied, Require: true} }, true, false},
 		{"another certificate", func(c *Config) { c.Certificates = oneSource{"b"} }, true, false},
 		{"another timeout", func(c *Config) { c.HandshakeTimeout = time.Minute }, true, false},
 		{"another route", func(c *Config) { c.Route = "other" }, true, false},
@@ -123,10 +123,11 @@ func TestPoliciesAreToldApart(t *testing.T) {
 		{"other groups", func(c *Config) { c.Curves = []tls.CurveID{tls.X25519} }, false, false},
 	} {
 		p := make(tt.change)
-		if got := p.digest == base.digest; got != tt.digest {
+		its, ours := p.trust.Load().terms, base.trust.Load().terms
+		if got := its.digest == ours.digest; got != tt.digest {
 			t.Errorf("%s: the same digest is %v", tt.name, got)
 		}
-		if got := p.ticketScope() == base.ticketScope(); got != (tt.digest && p.cfg.Route == "") {
+		if got := its.ticketScope() == ours.ticketScope(); got != (tt.digest && p.cfg.Route == "") {
 			t.Errorf("%s: tickets are good under both: %v", tt.name, got)
 		}
 		if got := base.Equal(p); got != tt.same {
@@ -189,142 +190,6 @@ func TestAllFilesOfAPolicyThatAreWrongAreTold(t *testing.T) {
 	}
 	if want := []string{".ca", ".crl", ".1", ".2"}; !slices.Equal(got, want) {
 		t.Errorf("told of %v, want %v", got, want)
-	}
-}
-
-// issuer is an authority that signs lists of revoked certificates.
-type issuer struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newIssuer(t *testing.T, name string) issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte(name),
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return issuer{cert, key}
-}
-
-func (i issuer) list(t *testing.T, end time.Time) []byte {
-	t.Helper()
-	tmpl := &x509.RevocationList{Number: big.NewInt(end.Unix()), ThisUpdate: end.Add(-48 * time.Hour), NextUpdate: end}
-	der, err := x509.CreateRevocationList(rand.Reader, tmpl, i.cert, i.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
-}
-
-// With a file of other authorities' lists every client would be refused, and with none for one of them, its own.
-func TestAListIsOfAnAuthorityThatIsTrusted(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write := func(name string, data ...[]byte) string {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, slices.Concat(data...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	ours, partners, others := newIssuer(t, "ours"), newIssuer(t, "partners"), newIssuer(t, "others")
-	pemOf := func(i issuer) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.cert.Raw}) }
-	ca := write("ca", pemOf(ours), pemOf(partners))
-	soon, past := time.Now().Add(time.Hour), time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, c := range []struct {
-		name        string
-		lists       [][]byte
-		wrong, warn string
-	}{
-		{"ours", [][]byte{ours.list(t, soon)}, "", ""},
-		{"ours after that of others", [][]byte{others.list(t, past), ours.list(t, soon)}, "", ""},
-		{"others alone", [][]byte{others.list(t, soon)}, "no list of any authority in ca", ""},
-		{"an expired one", [][]byte{ours.list(t, past)}, "", `the list of "CN=ours" expired on 2020-01-02`},
-		{"an expired one beside a good one", [][]byte{ours.list(t, past), ours.list(t, soon)}, "", ""},
-		{"an expired one of one of two", [][]byte{ours.list(t, soon), partners.list(t, past)}, "", `the list of "CN=partners" expired on 2020-01-02`},
-	} {
-		p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: ca, CRL: write("crl", c.lists...)}})
-		if c.wrong != "" {
-			fe, ok := errors.AsType[*FileError](err)
-			if !ok || !strings.Contains(fe.Why, c.wrong) || fe.Hint != `it is of "CN=others"` {
-				t.Errorf("%s: %v", c.name, err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		warned := ""
-		for _, w := range p.Warnings() {
-			warned += w.Why
-		}
-		if !strings.HasPrefix(warned, c.warn) || (warned == "") != (c.warn == "") {
-			t.Errorf("%s: the warnings are %q", c.name, warned)
-		}
-	}
-
-	crl := write("crl", ours.list(t, soon))
-	p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: ca, CRL: crl}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	for range 2 {
-		write("crl", others.list(t, soon))
-		p.check.lists.looked = time.Time{}
-		if now := p.check.lists.get(time.Now(), slog.New(slog.NewTextHandler(&log, nil))); now[string(ours.cert.RawSubject)] == nil {
-			t.Error("the list of others took the place of ours")
-		}
-	}
-	if text := log.String(); strings.Count(text, "no list of any authority in ca") != 1 || strings.Count(text, "\n") != 1 {
-		t.Errorf("the log says %q", text)
-	}
-}
-
-func TestTheEndOfAListIsSpokenOfOnceADay(t *testing.T) {
-	t.Parallel()
-	dir, ours := t.TempDir(), newIssuer(t, "ours")
-	ca, crl := filepath.Join(dir, "ca"), filepath.Join(dir, "crl")
-	write := func(path string, data []byte) {
-		t.Helper()
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	start := time.Now()
-	write(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.cert.Raw}))
-	write(crl, ours.list(t, start.Add(24*time.Hour)))
-	p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: ca, CRL: crl}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	lines := slog.New(slog.NewTextHandler(&log, nil))
-	for hour := range 6 * 24 {
-		if hour == 4*24 {
-			write(crl, ours.list(t, start.Add(5*24*time.Hour)))
-		}
-		chain := []*x509.Certificate{{RawIssuer: ours.cert.RawSubject, SerialNumber: big.NewInt(2)}, ours.cert}
-		_ = p.check.allows([][]*x509.Certificate{chain}, start.Add(time.Duration(hour)*time.Hour), lines)
-	}
-	if n := strings.Count(log.String(), "has expired"); n != 3+1 {
-		t.Errorf("it was spoken of %d times: %s", n, log.String())
 	}
 }
 

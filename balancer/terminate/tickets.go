@@ -55,8 +55,9 @@ type ticketRing struct {
 // ticketKey is a key of a file as it stands there: 48 or 80 bytes.
 type ticketKey string
 
-func newTicketRing(t *Tickets, digest [sha256.Size]byte) (r *ticketRing, wrong FileErrors) {
-	r = &ticketRing{digest: digest, rotate: t.Rotate}
+// newTicketRing reads the files of keys. The ring makes keys once it is under a policy.
+func newTicketRing(t *Tickets) (r *ticketRing, wrong FileErrors) {
+	r = &ticketRing{rotate: t.Rotate}
 	if r.rotate <= 0 {
 		r.rotate = defaultRotate
 	}
@@ -69,6 +70,13 @@ func newTicketRing(t *Tickets, digest [sha256.Size]byte) (r *ticketRing, wrong F
 		r.files = append(r.files, w)
 	}
 	return r, wrong
+}
+
+// under is r for a policy, with no key set yet.
+func (r *ticketRing) under(digest [sha256.Size]byte) *ticketRing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &ticketRing{digest: digest, rotate: r.rotate, files: r.files, turns: r.turns}
 }
 
 // refresh sets the keys that are right at now, if those that cfg has are not.

@@ -14,6 +14,15 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
+// ringOf is a ring under a policy with that digest.
+func ringOf(t *Tickets, digest [32]byte) (*ticketRing, error) {
+	r, wrong := newTicketRing(t)
+	if wrong != nil {
+		return nil, wrong
+	}
+	return r.under(digest), nil
+}
+
 // opens reports whether a ticket made with one config is opened with another.
 func opens(t *testing.T, by *tls.Config, ticket []byte) bool {
 	t.Helper()
@@ -46,7 +55,7 @@ func ticketOf(t *testing.T, cfg *tls.Config) []byte {
 }
 
 func TestTicketKeysOfTheProcessRotate(t *testing.T) {
-	r, err := newTicketRing(&Tickets{Rotate: time.Hour}, [32]byte{1})
+	r, err := ringOf(&Tickets{Rotate: time.Hour}, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +76,7 @@ func TestTicketKeysOfTheProcessRotate(t *testing.T) {
 
 // A clock that was far ahead for a moment neither stops the rotation nor, set right, brings a key back.
 func TestTicketKeysRotateAfterTheClockWasAhead(t *testing.T) {
-	r, err := newTicketRing(&Tickets{Rotate: time.Hour}, [32]byte{1})
+	r, err := ringOf(&Tickets{Rotate: time.Hour}, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +109,7 @@ func TestTicketsOfAnotherPolicyStayClosed(t *testing.T) {
 	for _, files := range [][]string{nil, {file}} {
 		var all []*tls.Config
 		for _, digest := range [][32]byte{{1}, {1}, {2}} {
-			r, err := newTicketRing(&Tickets{Files: files}, digest)
+			r, err := ringOf(&Tickets{Files: files}, digest)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +141,7 @@ func TestTicketKeysOfAFileAreFollowed(t *testing.T) {
 	}
 	line := func(b byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 48)) + "\n" }
 	write(bytes.Repeat([]byte{1}, 80), 1)
-	r, err := newTicketRing(&Tickets{Files: []string{path}}, [32]byte{1})
+	r, err := ringOf(&Tickets{Files: []string{path}}, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}

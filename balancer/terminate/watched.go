@@ -1,6 +1,7 @@
 package terminate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -62,23 +63,27 @@ type watched[T any] struct {
 	value   atomic.Pointer[T]
 	warning *FileError // of the first reading, about who may touch the file; nil for none
 
-	mu     sync.Mutex
-	looked time.Time
-	stamp  certs.Stamp       // of what was read last, or refused
-	sum    [sha256.Size]byte // of what value was made of
-	broken bool              // what was read last was refused
+	mu      sync.Mutex
+	looked  time.Time
+	stamp   certs.Stamp       // of what was read last, or refused
+	sum     [sha256.Size]byte // of what value was made of
+	next    *T                // what the file means by now, sound and not taken yet; nil: nothing else than value
+	nextSum [sha256.Size]byte
+	waits   bool // next was there at the look before, and could not be taken
+	told    bool // the log says that what was read last is refused
 }
 
 // watch reads path for the first time. The error is a [*FileError].
 func watch[T any](path string, secret bool, parse func([]byte) (T, error)) (*watched[T], error) {
 	w := &watched[T]{path: path, secret: secret, parse: parse}
-	f, _, err := w.load()
+	f, err := w.load()
 	if err != nil {
 		return nil, fileError(path, err)
 	}
 	if f.Warning != nil {
 		w.warning = fileError(path, f.Warning)
 	}
+	w.put()
 	return w, nil
 }
 
@@ -93,45 +98,91 @@ func (w *watched[T]) get(now time.Time, log *slog.Logger) T {
 
 // look takes the file anew if it has changed. w.mu is held.
 func (w *watched[T]) look(now time.Time, log *slog.Logger) {
-	if now.Sub(w.looked) < lookEvery && now.Sub(w.looked) >= 0 {
+	if !due(&w.looked, now) {
 		return
 	}
-	w.looked = now
+	if w.read(log); w.next != nil {
+		w.take(log)
+	}
+}
+
+// due reports whether it is time to look, and if so that somebody does.
+func due(looked *time.Time, now time.Time) bool {
+	if now.Sub(*looked) < lookEvery && now.Sub(*looked) >= 0 {
+		return false
+	}
+	*looked = now
+	return true
+}
+
+// read reads the file if it may have changed, and leaves in next what is to be taken. w.mu is held, or what stands for it.
+func (w *watched[T]) read(log *slog.Logger) {
 	if w.stamp.Unchanged(certs.StampOf(w.path)) {
 		return
 	}
-	_, changed, err := w.load()
-	switch {
-	case err != nil && !w.broken:
-		log.Error("a changed file cannot be used: what it held before stays in force",
-			slog.String("file", w.path), slog.String("error", fileError(w.path, err).Why))
-	case changed:
-		log.Info("a changed file is in force", slog.String("file", w.path))
+	if _, err := w.load(); err != nil {
+		w.refuse(fileError(w.path, err), log)
+	} else if w.next == nil {
+		w.told = false
 	}
-	w.broken = err != nil
 }
 
-// load reads and parses the file, and keeps what it means. It reports whether the file holds something else than before.
-func (w *watched[T]) load() (f certs.File, changed bool, err error) {
+// load reads and parses the file. What it means is in next if that is something else than before.
+func (w *watched[T]) load() (f certs.File, err error) {
+	before := w.next
+	w.next = nil
 	f, err = certs.ReadFile(w.path, maxFile, w.secret)
 	w.stamp = f.Stamp
 	if err != nil {
-		return f, false, err
+		return f, err
 	}
 	if w.secret {
 		defer clear(f.Data)
 	}
 	sum := sha256.Sum256(f.Data)
-	if w.value.Load() != nil && sum == w.sum {
-		return f, false, nil
+	switch {
+	case w.value.Load() != nil && sum == w.sum:
+		return f, nil
+	case before != nil && sum == w.nextSum:
+		w.next = before
+		return f, nil
 	}
 	v, err := w.parse(f.Data)
 	if err != nil {
-		return f, false, err
+		return f, err
 	}
-	w.value.Store(&v)
-	w.sum = sum
-	return f, true, nil
+	w.next, w.nextSum, w.waits = &v, sum, false
+	return f, nil
+}
+
+// take puts next in force.
+func (w *watched[T]) take(log *slog.Logger) {
+	w.put()
+	w.told = false
+	log.Info("a changed file is in force", slog.String("file", w.path))
+}
+
+func (w *watched[T]) put() {
+	w.value.Store(w.next)
+	w.sum, w.next = w.nextSum, nil
+}
+
+// postpone leaves next where it is, since it does not go with another file. The log speaks of it if that is still so at the
+// next look: the other one may be on its way.
+func (w *watched[T]) postpone(why *FileError, log *slog.Logger) {
+	if w.waits {
+		w.refuse(why, log)
+	}
+	w.waits = true
+}
+
+func (w *watched[T]) refuse(why *FileError, log *slog.Logger) {
+	if w.told {
+		return
+	}
+	w.told = true
+	log.Error("a changed file cannot be used: what it held before stays in force",
+		slog.String("file", w.path), slog.String("error", why.Why), slog.String("hint", cmp.Or(why.Hint, "put a sound one there: it is taken by itself")))
 }
 
 // fileError makes a [*FileError] of whatever went wrong with a file.

@@ -46,7 +46,8 @@ type Terminate struct {
 // ClientAuth is which certificates of clients are trusted. A session that is resumed is held to it as a new one is.
 type ClientAuth struct {
 	Mapping
-	// PEM file with the authorities to trust, and no others. A relative path is relative to this file.
+	// PEM file with the authorities to trust, and no others. It is read again when it changes. A relative path is relative to
+	// this file.
 	CA Path `yaml:"ca" required:"true" good:"certs/clients.crt" bad:"missing.pem"`
 	// Whether a client without a certificate is refused. Otherwise it is served, and only a wrong certificate is refused.
 	Require Flag `yaml:"require" default:"true" good:"false" bad:"optional"`

@@ -1,0 +1,96 @@
+package terminate
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// ListEnd is until when there is a good list of every authority that a ClientAuth.CRL has lists of. From then on clients of
+// one of them are refused.
+type ListEnd struct {
+	File  string
+	Until time.Time
+}
+
+// listEnd is until when there is a good list of one authority.
+type listEnd struct {
+	issuer string
+	warn   time.Time // from when on it ends soon
+	end    time.Time
+}
+
+// A list is renewed in the last part of its time, and by many authorities on the last days only. So it ends soon when a
+// day is left, or, of one that is good for less than three, a third of its time.
+const listEndsSoon = 24 * time.Hour
+
+// ends returns for each authority when the last of its lists ends; the first to end comes first. Those that have a list without
+// an end are left out, and so are those that nobody is known to be trusted by: their lists are for nothing, or for
+// clients that have not come yet.
+func (r revocations) ends() (all []listEnd) {
+	type authority struct{ name, key string }
+	last := map[authority]listEnd{}
+	endless := map[authority]bool{}
+	for name, lists := range r {
+		for _, l := range lists {
+			by := l.signer
+			if by == nil {
+				by = l.below.Load()
+			}
+			if by == nil {
+				continue
+			}
+			a := authority{name, string(by.RawSubjectPublicKeyInfo)}
+			end := l.NextUpdate
+			endless[a] = endless[a] || end.IsZero()
+			if before, is := last[a]; !is || end.After(before.end) {
+				last[a] = listEnd{l.Issuer.String(), end.Add(-min(listEndsSoon, end.Sub(l.ThisUpdate)/3)), end}
+			}
+		}
+	}
+	for a, e := range last {
+		if !endless[a] {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b listEnd) int { return a.end.Compare(b.end) })
+	return all
+}
+
+// reminder speaks of the ends of lists, of each once a day.
+type reminder struct {
+	looked time.Time
+	told   map[string]time.Time // by what was said
+}
+
+// How often the ends of lists are looked at, and how often the log speaks of one.
+const (
+	lookAtEnds = time.Minute
+	tellOfEnds = 24 * time.Hour
+)
+
+func (m *reminder) remind(file string, lists revocations, now time.Time, log *slog.Logger) {
+	if now.Sub(m.looked) < lookAtEnds && now.Sub(m.looked) >= 0 {
+		return
+	}
+	m.looked = now
+	told := map[string]time.Time{}
+	for _, e := range lists.ends() {
+		level, text := slog.LevelWarn, "a list of revoked certificates ends soon: from then on clients of its authority are refused"
+		switch {
+		case now.Before(e.warn):
+			continue
+		case !now.Before(e.end):
+			level, text = slog.LevelError, "a list of revoked certificates has expired: clients of its authority are refused"
+		}
+		at, is := m.told[text+e.issuer]
+		if !is || now.Sub(at) >= tellOfEnds {
+			at = now
+			log.LogAttrs(context.Background(), level, text,
+				slog.String("file", file), slog.String("authority", e.issuer), slog.Time("next_update", e.end))
+		}
+		told[text+e.issuer] = at
+	}
+	m.told = told
+}

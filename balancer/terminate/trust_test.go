@@ -1,0 +1,193 @@
+package terminate
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// clientFiles are the files of a ClientAuth.
+type clientFiles struct{ ca, crl string }
+
+func newClientFiles(t *testing.T) clientFiles {
+	t.Helper()
+	dir := t.TempDir()
+	return clientFiles{filepath.Join(dir, "ca"), filepath.Join(dir, "crl")}
+}
+
+func (f clientFiles) put(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path+".next", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".next", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f clientFiles) trust(t *testing.T, all ...issuer) {
+	t.Helper()
+	var data []byte
+	for _, i := range all {
+		data = append(data, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.cert.Raw})...)
+	}
+	f.put(t, f.ca, data)
+}
+
+func (f clientFiles) revoke(t *testing.T, lists ...[]byte) {
+	t.Helper()
+	f.put(t, f.crl, slices.Concat(lists...))
+}
+
+func (f clientFiles) policy(t *testing.T) *Policy {
+	t.Helper()
+	p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: f.ca, CRL: f.crl}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// chains is what crypto/tls hands over of a client.
+func chains(leaf *x509.Certificate, above ...issuer) [][]*x509.Certificate {
+	chain := []*x509.Certificate{leaf}
+	for _, i := range above {
+		chain = append(chain, i.cert)
+	}
+	return [][]*x509.Certificate{chain}
+}
+
+// names are whose certificates p trusts, and whose lists it goes by, with their signers: "a b/a".
+func (p *Policy) names() string {
+	now := p.trust.Load()
+	var trusted, lists []string
+	for _, c := range now.terms.trusted.all {
+		trusted = append(trusted, c.Subject.CommonName)
+	}
+	for _, all := range now.lists {
+		for _, l := range all {
+			if l.signer != nil && slices.Contains(now.terms.trusted.all, l.signer) {
+				lists = append(lists, l.Issuer.CommonName)
+			}
+		}
+	}
+	slices.Sort(lists)
+	return strings.Join(trusted, " ") + "/" + strings.Join(lists, " ")
+}
+
+// Authorities and their lists are taken together or one by one, but never so that they do not go together. Whatever is not taken
+// is told once, and if it only does not go with the other file, not at the first look.
+func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
+	t.Parallel()
+	a, b, c := newIssuer(t, "a"), newIssuer(t, "b"), newIssuer(t, "c")
+	again := newIssuer(t, "a") // the name of a with another key
+	end := time.Now().Add(30 * 24 * time.Hour)
+	listA, listB, listC, listAgain := a.list(t, end), b.list(t, end), c.list(t, end), again.list(t, end)
+	const taken = "a changed file is in force"
+	type step struct {
+		do   func(f clientFiles)
+		want string   // what is in force after it
+		said []string // in each line of the log
+	}
+	trust := func(all ...issuer) func(clientFiles) { return func(f clientFiles) { f.trust(t, all...) } }
+	revoke := func(lists ...[]byte) func(clientFiles) { return func(f clientFiles) { f.revoke(t, lists...) } }
+	caIs := func(text string) func(clientFiles) { return func(f clientFiles) { f.put(t, f.ca, []byte(text)) } }
+	crlIs := func(text string) func(clientFiles) { return func(f clientFiles) { f.put(t, f.crl, []byte(text)) } }
+	nothing := func(clientFiles) {}
+	both := func(all ...func(clientFiles)) func(clientFiles) {
+		return func(f clientFiles) {
+			for _, do := range all {
+				do(f)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"an authority comes, and goes", []step{
+			{trust(a, b), "a b/a", []string{taken}}, {nothing, "a b/a", nil}, {trust(a), "a/a", []string{taken}},
+		}},
+		{"a file that is no more", []step{
+			{func(f clientFiles) { os.Remove(f.ca) }, "a/a", []string{"cannot be read: no such file"}},
+			{nothing, "a/a", nil}, {trust(a, b), "a b/a", []string{taken}},
+		}},
+		{"no certificate", []step{
+			{caIs("text"), "a/a", []string{"it holds no certificate"}}, {nothing, "a/a", nil}, {trust(a), "a/a", nil},
+			{caIs(""), "a/a", []string{"it holds no certificate"}},
+		}},
+		{"an authority without a list waits for it", []step{
+			{trust(b), "a/a", nil}, {nothing, "a/a", []string{"does not go with"}}, {nothing, "a/a", nil},
+			{revoke(listB), "b/b", []string{taken, taken}}, {nothing, "b/b", nil},
+		}},
+		{"a list without its authority waits for it", []step{
+			{revoke(listB), "a/a", nil}, {nothing, "a/a", []string{"no list of any authority in ca"}}, {nothing, "a/a", nil},
+			{trust(b), "b/b", []string{taken, taken}},
+		}},
+		{"a swap of both, seen in the middle", []step{{trust(b), "a/a", nil}, {revoke(listB), "b/b", []string{taken, taken}}}},
+		{"a swap of both at once", []step{{both(trust(b), revoke(listB)), "b/b", []string{taken, taken}}}},
+		{"a swap that is taken back", []step{
+			{trust(b), "a/a", nil}, {trust(a), "a/a", nil}, {trust(b), "a/a", nil}, {nothing, "a/a", []string{"does not go with"}},
+		}},
+		{"a good authority beside lists of others", []step{
+			{both(trust(a, b), revoke(listC)), "a b/a", []string{taken}}, {nothing, "a b/a", []string{"no list of any authority in ca"}},
+			{trust(c), "c/c", []string{taken, taken}},
+		}},
+		{"good lists beside an authority without one", []step{
+			{both(trust(c), revoke(listA, listB)), "a/a", []string{taken}}, {nothing, "a/a", []string{"does not go with"}},
+			{revoke(listA, listC), "c/c", []string{taken, taken}},
+		}},
+		{"neither goes with anything", []step{
+			{both(trust(b), revoke(listC)), "a/a", nil}, {nothing, "a/a", []string{"does not go with", "no list of any"}},
+			{revoke(listC, listB), "b/b", []string{taken, taken}},
+		}},
+		{"a good authority beside a broken list", []step{
+			{both(trust(a, b), crlIs("text")), "a b/a", []string{"no list of revoked certificates", taken}}, {revoke(listB), "a b/b", []string{taken}},
+		}},
+		{"a good list beside a broken authority", []step{
+			{both(caIs("text"), revoke(listA, listB)), "a/a", []string{"no certificate", taken}}, {trust(b), "b/b", []string{taken}},
+		}},
+		{"an authority with another key waits for its list", []step{
+			{trust(again), "a/a", nil}, {nothing, "a/a", []string{"is not signed by it"}}, {revoke(listAgain), "a/a", []string{taken, taken}},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newClientFiles(t)
+			f.trust(t, a)
+			f.revoke(t, listA)
+			p := f.policy(t)
+			now := time.Now()
+			for i, s := range tt.steps {
+				s.do(f)
+				var log bytes.Buffer
+				now = now.Add(lookEvery)
+				p.trusted(now, slog.New(slog.NewTextHandler(&log, nil)))
+				if got := p.names(); got != s.want {
+					t.Errorf("step %d: in force is %q, want %q", i, got, s.want)
+				}
+				lines := slices.Collect(strings.Lines(log.String()))
+				for k, want := range s.said {
+					if k >= len(lines) || !strings.Contains(lines[k], want) {
+						t.Errorf("step %d: no line %d with %q", i, k, want)
+					}
+				}
+				for _, l := range lines {
+					if strings.Contains(l, "cannot be used") == strings.Contains(l, taken) || strings.Contains(l, "cannot be used") && !strings.Contains(l, ` hint="`) {
+						t.Errorf("step %d: a line says %q", i, l)
+					}
+				}
+				if len(lines) != len(s.said) {
+					t.Errorf("step %d: the log says %q", i, lines)
+				}
+			}
+		})
+	}
+}
