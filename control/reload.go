@@ -121,8 +121,12 @@ func (m *Manager) loadingOf(f *file, req *ReloadRequest) *loading {
 }
 
 // load makes l what runs: check, prepare, compare, save, commit. The caller has the turn.
+//
+// What is asked for by somebody is read even where its text is what runs: files that it names, and that are not followed, may
+// have changed.
 func (m *Manager) load(ctx context.Context, l *loading) (*Result, error) {
-	if m.runs(l) {
+	same := m.runs(l)
+	if same && l.origin == OriginWatch {
 		return m.unchanged(l), nil
 	}
 	defer m.relief.after()
@@ -138,7 +142,10 @@ func (m *Manager) load(ctx context.Context, l *loading) (*Result, error) {
 		return nil, m.refused(l.origin, l.dryRun, err)
 	}
 	defer c.prepared.Abort() // it does nothing after a commit
-	if l.dryRun {
+	switch {
+	case same && c.result.Diff.Empty():
+		return m.unchanged(l), nil
+	case l.dryRun:
 		return c.wouldBe(), nil
 	}
 	if err := m.commit(c); err != nil {
@@ -147,7 +154,7 @@ func (m *Manager) load(ctx context.Context, l *loading) (*Result, error) {
 	return c.result, nil
 }
 
-// runs reports whether l is what runs already.
+// runs reports whether the text of l is what runs already.
 func (m *Manager) runs(l *loading) bool {
 	return l.file.digest == m.running.source.digest && l.file.dir == m.running.source.dir &&
 		l.entries.same(m.running.entries) && len(missing(m.settings, l.settings)) == 0

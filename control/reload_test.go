@@ -69,6 +69,38 @@ func TestEqualContentIsNoReload(t *testing.T) {
 	}
 }
 
+// A reload that somebody asks for reads the files that the text names, too.
+func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
+	t.Parallel()
+	ca := selfSigned(t, "ca.example.com")
+	y := start(t, still+base+"  - {name: secure, backends: [\"127.0.0.1:9105\"], health: {type: tls, sni: a.example.com, verify: ca, ca: "+ca+"}}\n")
+	again := func(req ReloadRequest, want string) {
+		t.Helper()
+		if r := y.reload(t, req); r.Summary != want {
+			t.Errorf("%+v: %q; want %q", req, r.Summary, want)
+		}
+	}
+	again(ReloadRequest{Origin: OriginSignal}, "unchanged")
+	const other = "pool secure: health"
+	if err := os.Rename(selfSigned(t, "other.example.com"), ca); err != nil {
+		t.Fatal(err)
+	}
+	again(ReloadRequest{Origin: OriginWatch}, "unchanged")
+	again(ReloadRequest{Origin: "POST /v1/reload", DryRun: true}, other)
+	again(ReloadRequest{Origin: "POST /v1/reload"}, other)
+	again(ReloadRequest{Origin: OriginSignal}, "unchanged")
+	if st := y.Status(); st.Revision != 2 || st.Reloads[resultApplied] != 1 || st.FileDiffers {
+		t.Errorf("status %+v", st)
+	}
+	if err := os.Remove(ca); err != nil {
+		t.Fatal(err)
+	}
+	r, err := y.Reload(t.Context(), ReloadRequest{Origin: OriginSignal})
+	if e := refusal[*RefusedError](t, r, err); !strings.Contains(e.Mistakes[0].Message, "ca: ") {
+		t.Errorf("mistakes %+v", e.Mistakes)
+	}
+}
+
 func TestAReloadThatNobodyWaitsForAnyMoreIsLeftToTheWatcher(t *testing.T) {
 	t.Parallel()
 	y := start(t, still+base)

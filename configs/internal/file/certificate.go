@@ -38,7 +38,7 @@ type ACME struct {
 	// Keys of the certificates that are ordered from now on, each a new one: ECDSA on P-256 or P-384, or RSA. An RSA signature
 	// costs twenty times one on P-256, so RSA is for clients that know nothing else.
 	KeyType Choice[acme.KeyType, KeyTypes] `yaml:"key_type" default:"p256" good:"rsa2048" bad:"rsa1024"`
-	// PEM file with the authorities to trust when the directory is asked. It is read when this file is loaded. A relative path is
+	// PEM file with the authorities to trust when the directory is asked. It is read with each reload. A relative path is
 	// relative to this file. Absent: the system's.
 	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// How to prove that a host is yours: `tls-alpn-01` is answered by the listeners, which the authority must reach at port

@@ -103,7 +103,7 @@ type Health struct {
 	// By what the backend's certificate is verified: not at all, by the authorities of the system, or by those of `ca`. The name
 	// in it must be `sni`, or the address that is checked. For `tls` and `https`.
 	Verify Choice[pool.CheckVerify, HealthVerifies] `yaml:"verify" default:"none" good:"system" bad:"true"`
-	// PEM file with the authorities to trust. Needs `verify: ca`. It is read when this file is loaded. A relative path is
+	// PEM file with the authorities to trust. Needs `verify: ca`. It is read with each reload. A relative path is
 	// relative to this file.
 	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// Time between the starts of two checks of one backend.
