@@ -1,7 +1,9 @@
 package terminate
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"slices"
 	"time"
@@ -56,6 +58,21 @@ func (r revocations) ends() (all []listEnd) {
 	}
 	slices.SortFunc(all, func(a, b listEnd) int { return a.end.Compare(b.end) })
 	return all
+}
+
+// without are the authorities that have no list, so that clients of theirs are refused. One that has issued another of them is
+// left out, as it rarely has clients of its own; and so are client certificates that are trusted themselves.
+func (r revocations) without(trusted *authorities) (names []string) {
+	for _, ca := range trusted.all {
+		listed := slices.ContainsFunc(r[string(ca.RawSubject)], func(l *revocation) bool { return l.signedBy(ca) })
+		above := slices.ContainsFunc(trusted.all, func(c *x509.Certificate) bool {
+			return bytes.Equal(c.RawIssuer, ca.RawSubject) && !bytes.Equal(c.RawSubject, ca.RawSubject)
+		})
+		if name := ca.Subject.String(); ca.IsCA && !listed && !above && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // reminder speaks of the ends of lists, of each once a day.

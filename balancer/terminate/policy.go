@@ -132,6 +132,12 @@ func (p *Policy) Warnings() (all []*FileError) {
 		}
 		all = append(all, w)
 	}
+	if in.lists != nil {
+		for _, name := range in.lists.without(in.terms.trusted) {
+			all = append(all, &FileError{File: p.cfg.ClientAuth.CRL, Hint: "add it",
+				Why: fmt.Sprintf("it holds no list of %q, which is in ca: clients of it are refused", name)})
+		}
+	}
 	if ring := in.terms.tickets; ring != nil {
 		for _, f := range ring.files {
 			if f.warning != nil {

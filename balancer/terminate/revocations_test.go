@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A list that is not of all certificates of its authority does not say of any that it is good.
@@ -143,17 +145,21 @@ func TestAListIsOfAnAuthorityThatIsTrusted(t *testing.T) {
 	pemOf := func(i issuer) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.cert.Raw}) }
 	ca := write("ca", pemOf(ours), pemOf(partners))
 	soon, past := time.Now().Add(30*24*time.Hour), time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	const none = `it holds no list of "CN=partners", which is in ca: clients of it are refused`
 	for _, c := range []struct {
-		name        string
-		lists       [][]byte
-		wrong, warn string
+		name  string
+		lists [][]byte
+		wrong string
+		warn  []string
 	}{
-		{"ours", [][]byte{ours.list(t, soon)}, "", ""},
-		{"ours after that of others", [][]byte{others.list(t, past), ours.list(t, soon)}, "", ""},
-		{"others alone", [][]byte{others.list(t, soon)}, "no list of any authority in ca", ""},
-		{"an expired one", [][]byte{ours.list(t, past)}, "", `the list of "CN=ours" expired on 2020-01-02`},
-		{"an expired one beside a good one", [][]byte{ours.list(t, past), ours.list(t, soon)}, "", ""},
-		{"an expired one of one of two", [][]byte{ours.list(t, soon), partners.list(t, past)}, "", `the list of "CN=partners" expired on 2020-01-02`},
+		{"of both", [][]byte{ours.list(t, soon), partners.list(t, soon)}, "", nil},
+		{"of both, and of others", [][]byte{others.list(t, past), ours.list(t, soon), partners.list(t, soon)}, "", nil},
+		{"of one of two", [][]byte{ours.list(t, soon)}, "", []string{none}},
+		{"others alone", [][]byte{others.list(t, soon)}, "no list of any authority in ca", nil},
+		{"an expired one", [][]byte{ours.list(t, past)}, "", []string{`the list of "CN=ours" expired on 2020-01-02: its clients are refused`, none}},
+		{"an expired one beside a good one", [][]byte{ours.list(t, past), ours.list(t, soon), partners.list(t, soon)}, "", nil},
+		{"an expired one of one of two", [][]byte{ours.list(t, soon), partners.list(t, past)}, "",
+			[]string{`the list of "CN=partners" expired on 2020-01-02: its clients are refused`}},
 	} {
 		p, err := NewPolicy(Config{Certificates: oneSource{}, ClientAuth: &ClientAuth{CA: ca, CRL: write("crl", c.lists...)}})
 		if c.wrong != "" {
@@ -167,13 +173,27 @@ func TestAListIsOfAnAuthorityThatIsTrusted(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		warned := ""
+		var warned []string
 		for _, w := range p.Warnings() {
-			warned += w.Why
+			warned = append(warned, w.Why)
 		}
-		if !strings.HasPrefix(warned, c.warn) || (warned == "") != (c.warn == "") {
-			t.Errorf("%s: the warnings are %q", c.name, warned)
+		if d := cmp.Diff(c.warn, warned); d != "" {
+			t.Errorf("%s: warnings (-want +got):\n%s", c.name, d)
 		}
+	}
+}
+
+// An authority above another one that is trusted has seldom clients of its own, and a client certificate that is trusted itself has
+// none.
+func TestAuthoritiesThatNeedNoListAreNotMissed(t *testing.T) {
+	t.Parallel()
+	root := newIssuer(t, "root")
+	below := root.issuer(t, "below")
+	f := newClientFiles(t)
+	f.trust(t, root, below, issuer{cert: below.leaf(t, 7)})
+	f.revoke(t, below.list(t, time.Now().Add(40*24*time.Hour)))
+	if w := f.policy(t).Warnings(); len(w) > 0 {
+		t.Errorf("the warning is %+v", w[0])
 	}
 }
 
