@@ -25,12 +25,13 @@ var memory = newCache(maxEntries)
 // cache remembers entries, and of those that are too many forgets the ones that were not asked for the longest. Names that
 // there are no files of are remembered apart: a flood of them drives out no certificate.
 type cache struct {
+	load            func(PairFile) (loaded, Errors) // reads files; tests count how often
 	mu              sync.Mutex
 	present, absent lru // under mu
 }
 
 func newCache(size int) *cache {
-	return &cache{present: newLRU(size), absent: newLRU(size)}
+	return &cache{load: load, present: newLRU(size), absent: newLRU(size)}
 }
 
 // entry returns what is known of a base name of a directory, which is nothing at first.
@@ -115,11 +116,12 @@ func (l *lru) remove(key string) {
 
 // entry is the files of one base name of a directory.
 type entry struct {
-	cache *cache
-	key   string                  // path without what the variants add
-	last  atomic.Pointer[finding] // nil before the first look
-	mu    sync.Mutex              // held while files are looked at
-	pairs [4]*pair                // by variants, under mu; nil: there is none
+	cache  *cache
+	key    string                  // path without what the variants add
+	last   atomic.Pointer[finding] // nil before the first look
+	mu     sync.Mutex              // held while files are looked at
+	pairs  [4]*pair                // by variants, under mu; nil: there is none
+	doubts [4]doubt                // likewise, about those that there are none of
 }
 
 // finding is what a look at an entry has found. It is not changed.
@@ -127,28 +129,40 @@ type finding struct {
 	list  []*Choice
 	wrong []*Error // files that are there and have never been good
 	at    time.Time
+	pause time.Duration // after which it is to be looked again, since files may be on their way; 0: they are not
 }
 
-// look returns what the files hold, not older than fresh.
-func (e *entry) look(log *slog.Logger) *finding {
-	if now := e.known(); time.Since(now.at) < fresh {
+// isOld reports whether it is time to look again.
+func (f *finding) isOld() bool {
+	if f.pause > 0 {
+		return time.Since(f.at) >= f.pause
+	}
+	return time.Since(f.at) >= fresh
+}
+
+// look returns what the files hold, not older than fresh. Where files are on their way it waits for them, by wait and without
+// holding anything.
+func (e *entry) look(log *slog.Logger, wait func(time.Duration) bool) *finding {
+	for {
+		now := e.lookOnce(log)
+		if now.pause == 0 || !wait(now.pause-time.Since(now.at)) {
+			return now
+		}
+	}
+}
+
+func (e *entry) lookOnce(log *slog.Logger) *finding {
+	if now := e.known(); !now.isOld() {
 		return now
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := e.known()
-	if time.Since(before.at) < fresh {
+	if !before.isOld() {
 		return before // by whoever held the lock
 	}
-	now := &finding{at: time.Now()}
-	for i, f := range variants(e.key) {
-		if err := e.lookAt(i, f, log); err != nil {
-			now.wrong = append(now.wrong, err...)
-		} else if p := e.pairs[i]; p != nil {
-			now.list = append(now.list, p.cert)
-		}
-	}
-	if before.wrong == nil {
+	now := e.find(log)
+	if now.pause == 0 && (before.wrong == nil || before.pause > 0) {
 		for _, w := range now.wrong {
 			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
 		}
@@ -160,25 +174,46 @@ func (e *entry) look(log *slog.Logger) *finding {
 	return now
 }
 
+// find looks at the files of all variants.
+func (e *entry) find(log *slog.Logger) *finding {
+	now := &finding{at: time.Now()}
+	for i, f := range variants(e.key) {
+		pause, err := e.lookAt(i, f, log)
+		if err != nil {
+			now.wrong = append(now.wrong, err...)
+		} else if p := e.pairs[i]; p != nil {
+			now.list = append(now.list, p.cert)
+		}
+		now.pause = max(now.pause, pause)
+	}
+	if now.pause > 0 {
+		now.at = time.Now() // reading may have taken longer than the pause
+	}
+	return now
+}
+
 // lookAt reads the files of one variant, if they are there.
-func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
-	p := e.pairs[i]
+func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) (pause time.Duration, all Errors) {
+	p, d := e.pairs[i], &e.doubts[i]
 	missing, wrong := absent(f.Cert)
 	switch {
 	case missing:
-		e.pairs[i] = nil
-		return nil
+		e.pairs[i], *d = nil, doubt{}
+		return 0, nil
 	case wrong != nil && p == nil:
-		return Errors{wrong}
+		return 0, Errors{wrong}
 	case p != nil:
 		p.refresh(log)
-		return nil
+		return 0, nil
 	}
-	p, bad := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
-	if bad == nil {
-		e.pairs[i] = p
+	if all = d.remains(f); all != nil {
+		return 0, all
 	}
-	return bad
+	l, all := e.cache.load(f)
+	if all == nil {
+		e.pairs[i] = &pair{file: f, loaded: l}
+	}
+	return d.note(l.stamps, all), all // there is no pair before it to show: a key that is on its way is waited for
 }
 
 // absent reports whether a directory has no file of that name. A link that is there and leads nowhere, or to what must not be

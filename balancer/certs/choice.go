@@ -28,13 +28,18 @@ type Choice struct {
 // before RSA among those that the client can use, and a default only where the operator has named one. If the client can
 // use none of those for its name, it is the first of them, and crypto/tls refuses with the alert that is right.
 //
-// The error is [ErrNone], or says which file would be for the name and what is wrong with it.
+// The error is [ErrNone], or says which file would be for the name and what is wrong with it. Where a certificate is on its way
+// into a directory it may take a moment: see [Waiter].
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	anyName := *hello
 	anyName.ServerName = "" // which of them are for the name is decided here
+	wait := sleep
+	if w, ok := hello.Conn.(Waiter); ok {
+		wait = w.Wait
+	}
 	var first *Choice
 	failed := ErrNone
-	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName)) {
+	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), wait) {
 		switch {
 		case err != nil:
 			failed = err
@@ -57,7 +62,7 @@ func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index
 func (s *Set) choices(pairs *index, name string) ([]*Choice, error) {
 	var all []*Choice
 	failed := ErrNone
-	for c, err := range s.candidates(pairs, normal(name)) {
+	for c, err := range s.candidates(pairs, normal(name), sleep) {
 		if err != nil {
 			failed = err
 			continue

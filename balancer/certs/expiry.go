@@ -17,7 +17,7 @@ func (s *Set) Expiries() []Expiry {
 		all = append(all, c.expiry(c.File))
 	}
 	for _, d := range s.dirs {
-		if c := memory.earliest(d.path); c != nil {
+		if c := d.memory.earliest(d.path); c != nil {
 			all = append(all, c.expiry(d.path))
 		}
 	}
