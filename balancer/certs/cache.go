@@ -2,12 +2,8 @@ package certs
 
 import (
 	"container/list"
-	"io/fs"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,11 +23,12 @@ var memory = newCache(maxEntries)
 type cache struct {
 	load            func(PairFile) (loaded, Errors) // reads files; tests count how often
 	mu              sync.Mutex
-	present, absent lru // under mu
+	present, absent lru               // under mu
+	places          map[string]*place // by path, under mu; those that were configured at one time or another
 }
 
 func newCache(size int) *cache {
-	return &cache{load: load, present: newLRU(size), absent: newLRU(size)}
+	return &cache{load: load, present: newLRU(size), absent: newLRU(size), places: map[string]*place{}}
 }
 
 // entry returns what is known of a base name of a directory, which is nothing at first.
@@ -45,9 +42,26 @@ func (m *cache) entry(dir, base string) *entry {
 	if e := m.absent.get(key); e != nil {
 		return e
 	}
-	e := &entry{cache: m, key: key}
+	e := &entry{cache: m, place: m.placeOf(dir), key: key}
 	m.absent.put(e)
 	return e
+}
+
+// place returns what is known of a directory.
+func (m *cache) place(dir string) *place {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.placeOf(dir)
+}
+
+// placeOf is place for whoever holds mu.
+func (m *cache) placeOf(dir string) *place {
+	p := m.places[dir]
+	if p == nil {
+		p = &place{path: dir}
+		m.places[dir] = p
+	}
+	return p
 }
 
 // move puts an entry where it belongs by what was found.
@@ -112,131 +126,4 @@ func (l *lru) remove(key string) {
 		l.order.Remove(at)
 		delete(l.at, key)
 	}
-}
-
-// entry is the files of one base name of a directory.
-type entry struct {
-	cache  *cache
-	key    string                  // path without what the variants add
-	last   atomic.Pointer[finding] // nil before the first look
-	mu     sync.Mutex              // held while files are looked at
-	pairs  [4]*pair                // by variants, under mu; nil: there is none
-	doubts [4]doubt                // likewise, about those that there are none of
-}
-
-// finding is what a look at an entry has found. It is not changed.
-type finding struct {
-	list  []*Choice
-	wrong []*Error // files that are there and have never been good
-	at    time.Time
-	pause time.Duration // after which it is to be looked again, since files may be on their way; 0: they are not
-}
-
-// isOld reports whether it is time to look again.
-func (f *finding) isOld() bool {
-	if f.pause > 0 {
-		return time.Since(f.at) >= f.pause
-	}
-	return time.Since(f.at) >= fresh
-}
-
-// look returns what the files hold, not older than fresh. Where files are on their way it waits for them, by wait and without
-// holding anything.
-func (e *entry) look(log *slog.Logger, wait func(time.Duration) bool) *finding {
-	for {
-		now := e.lookOnce(log)
-		if now.pause == 0 || !wait(now.pause-time.Since(now.at)) {
-			return now
-		}
-	}
-}
-
-func (e *entry) lookOnce(log *slog.Logger) *finding {
-	if now := e.known(); !now.isOld() {
-		return now
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	before := e.known()
-	if !before.isOld() {
-		return before // by whoever held the lock
-	}
-	now := e.find(log)
-	if now.pause == 0 && (before.wrong == nil || before.pause > 0) {
-		for _, w := range now.wrong {
-			log.Error("certificate of a directory not taken", "file", w.File, "error", w.Why, "hint", w.Hint)
-		}
-	}
-	e.last.Store(now)
-	if now.list != nil || before.list != nil {
-		e.cache.move(e, now.list != nil)
-	}
-	return now
-}
-
-// find looks at the files of all variants.
-func (e *entry) find(log *slog.Logger) *finding {
-	now := &finding{at: time.Now()}
-	for i, f := range variants(e.key) {
-		pause, err := e.lookAt(i, f, log)
-		if err != nil {
-			now.wrong = append(now.wrong, err...)
-		} else if p := e.pairs[i]; p != nil {
-			now.list = append(now.list, p.cert)
-		}
-		now.pause = max(now.pause, pause)
-	}
-	if now.pause > 0 {
-		now.at = time.Now() // reading may have taken longer than the pause
-	}
-	return now
-}
-
-// lookAt reads the files of one variant, if they are there.
-func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) (pause time.Duration, all Errors) {
-	p, d := e.pairs[i], &e.doubts[i]
-	missing, wrong := absent(f.Cert)
-	switch {
-	case missing:
-		e.pairs[i], *d = nil, doubt{}
-		return 0, nil
-	case wrong != nil && p == nil:
-		return 0, Errors{wrong}
-	case p != nil:
-		p.refresh(log)
-		return 0, nil
-	}
-	if all = d.remains(f); all != nil {
-		return 0, all
-	}
-	l, all := e.cache.load(f)
-	if all == nil {
-		e.pairs[i] = &pair{file: f, loaded: l}
-	}
-	return d.note(l.stamps, all), all // there is no pair before it to show: a key that is on its way is waited for
-}
-
-// absent reports whether a directory has no file of that name. A link that is there and leads nowhere, or to what must not be
-// looked at, is not absent: somebody else's certificate must not be shown in its place.
-func absent(path string) (is bool, wrong *Error) {
-	info, err := os.Lstat(path)
-	if err != nil { // a name that is too long is a stranger's
-		return true, nil
-	}
-	if info.Mode().Type() == fs.ModeSymlink {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		return false, unreadable(path, err)
-	}
-	return false, nil
-}
-
-var nothing finding
-
-func (e *entry) known() *finding {
-	if now := e.last.Load(); now != nil {
-		return now
-	}
-	return &nothing
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -42,7 +43,7 @@ func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), wait) {
 		switch {
 		case err != nil:
-			failed = err
+			failed = graver(failed, err)
 		case anyName.SupportsCertificate(c.Certificate) == nil:
 			return c, nil
 		case first == nil:
@@ -55,6 +56,14 @@ func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	return nil, failed
 }
 
+// graver is what is told of two errors, one after the other: that a certificate cannot be read before that there is none.
+func graver(a, b error) error {
+	if errors.Is(a, ErrNone) {
+		return b
+	}
+	return a
+}
+
 // Choices tells what [Set.Choose] chooses from for a name, the preferred first. The client decides among them by what it
 // can use. The empty name stands for a handshake without one. The error is that of Choose, and then there are none.
 func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index.Load(), name) }
@@ -64,7 +73,7 @@ func (s *Set) choices(pairs *index, name string) ([]*Choice, error) {
 	failed := ErrNone
 	for c, err := range s.candidates(pairs, normal(name), sleep) {
 		if err != nil {
-			failed = err
+			failed = graver(failed, err)
 			continue
 		}
 		all = append(all, c)

@@ -83,7 +83,13 @@ func (d *directory) check() *Error {
 // read returns the certificates for a normal name in the files of a base name. What is on its way is waited for by wait.
 func (d *directory) read(b base, name string, log *slog.Logger, wait func(time.Duration) bool) (list []*Choice, err error) {
 	now := d.memory.entry(d.path, b.name).look(log, wait)
+	if now.lost != nil {
+		d.place().tell(now.lost, log)
+	}
 	for _, e := range now.wrong {
+		if e.outage && e != now.lost {
+			d.place().tell(e, log)
+		}
 		err = errors.Join(err, d.wrong(e))
 	}
 	for _, c := range now.list {
@@ -96,6 +102,9 @@ func (d *directory) read(b base, name string, log *slog.Logger, wait func(time.D
 	}
 	return list, err
 }
+
+// place is the directory in the file system.
+func (d *directory) place() *place { return d.memory.place(d.path) }
 
 // wrong is e as a mistake of this directory.
 func (d *directory) wrong(e *Error) *Error {
