@@ -45,6 +45,7 @@ func (p *Prepared) keep() {
 		sets = append(sets, set)
 	}
 	s.kept.Store(&sets)
+	s.ordering.Store(orderings(s.certSets))
 	s.certKeeper.Keep(sets)
 }
 

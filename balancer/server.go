@@ -50,6 +50,7 @@ type Server struct {
 	terminator *terminate.Terminator
 	certKeeper *certs.Keeper
 	kept       atomic.Pointer[[]*certs.Set] // that certKeeper has
+	ordering   atomic.Pointer[[]ordering]   // of these, those of routes with ACME
 	resolver   *resolve.Resolver
 	hosts      hosts
 

@@ -18,7 +18,8 @@ type Stats struct {
 	Terminate   terminate.Stats // of connections whose TLS ends here
 	// Certificates are those in force that the server has read, with their ends.
 	Certificates []certs.Expiry
-	Limit        int64 // the connection limit in force
+	Orders       []RouteOrders // of certificates, by ACME
+	Limit        int64         // the connection limit in force
 	LogDropped   uint64
 	Panics       uint64
 	Started      time.Time
@@ -91,7 +92,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
 		Overlaps:  *s.keeper.overlaps.Load(),
-		Terminate: s.terminator.Stats(), Certificates: s.expiries(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Orders: s.orders(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

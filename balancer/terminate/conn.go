@@ -97,8 +97,8 @@ type Conn struct {
 	dialTook atomic.Int64
 	info     atomic.Pointer[Info]
 
-	offered       []uint16 // versions, of the hello
-	noCertificate bool
+	offered       []uint16    // versions, of the hello
+	missing       error       // why there is no certificate; nil: there is one, or it was not looked for
 	shown         string      // file of the certificate
 	backendBroken atomic.Bool // a send to the backend has failed
 

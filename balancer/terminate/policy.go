@@ -248,8 +248,11 @@ func (p *Policy) Describe(name route.Name) []string {
 		}
 		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
 	}
-	if err != nil {
-		lines = append(lines, "no certificate: "+err.Error())
+	switch {
+	case err == certs.ErrNone: //nolint:errorlint // and nothing that says more
+		lines = append(lines, "no certificate for this name")
+	case err != nil:
+		lines = append(lines, "no certificate: "+strings.TrimPrefix(err.Error(), "certs: "))
 	}
 	return lines
 }
@@ -359,7 +362,7 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 	cert, err := source(&asked)
 	switch {
 	case errors.Is(err, certs.ErrNone):
-		c.noCertificate = true
+		c.missing = err
 		return nil, nil // crypto/tls answers with the alert unrecognized_name
 	case err != nil:
 		return nil, &refusal{BadCertificate, err.Error()}

@@ -3,16 +3,23 @@ package acme
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging.
-func forwardTo(log *slog.Logger) *zap.Logger { return zap.New(core{log}) }
+// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging. retry is told
+// of each line that says after how long something is tried again, and why it has to be.
+func forwardTo(log *slog.Logger, retry func(err error, in time.Duration)) *zap.Logger {
+	return zap.New(core{log, retry})
+}
 
 // core is a [zapcore.Core] in front of a [slog.Logger].
-type core struct{ log *slog.Logger }
+type core struct {
+	log   *slog.Logger
+	retry func(err error, in time.Duration)
+}
 
 // levels are those of certmagic in ours.
 var levels = map[zapcore.Level]slog.Level{
@@ -26,12 +33,14 @@ func levelOf(l zapcore.Level) slog.Level {
 	return slog.LevelError
 }
 
-// Enabled implements [zapcore.Core].
-func (c core) Enabled(l zapcore.Level) bool { return c.log.Enabled(context.Background(), levelOf(l)) }
+// Enabled implements [zapcore.Core]. Errors are looked at even if nobody wants them logged: they say what is tried again.
+func (c core) Enabled(l zapcore.Level) bool {
+	return levelOf(l) >= slog.LevelError || c.log.Enabled(context.Background(), levelOf(l))
+}
 
 // With implements [zapcore.Core].
 func (c core) With(fields []zapcore.Field) zapcore.Core {
-	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields)))}
+	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields))), c.retry}
 }
 
 // Check implements [zapcore.Core].
@@ -44,8 +53,24 @@ func (c core) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedE
 
 // Write implements [zapcore.Core].
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if err, in := retryOf(fields); in > 0 {
+		c.retry(err, in)
+	}
 	c.log.LogAttrs(context.Background(), levelOf(e.Level), e.Message, attrs(fields)...)
 	return nil
+}
+
+// retryOf is what a line of certmagic says of another try; 0 if it says nothing of one.
+func retryOf(fields []zapcore.Field) (err error, in time.Duration) { //nolint:revive,staticcheck // the error is what is told
+	for _, f := range fields {
+		switch {
+		case f.Key == "retrying_in" && f.Type == zapcore.DurationType:
+			in = time.Duration(f.Integer)
+		case f.Key == "error" && f.Type == zapcore.ErrorType:
+			err, _ = f.Interface.(error)
+		}
+	}
+	return err, in
 }
 
 // Sync implements [zapcore.Core].
