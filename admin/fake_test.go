@@ -73,6 +73,9 @@ func busy() *fakeSource {
 			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)},
 			{Name: "a.example.com", File: "/etc/switchyard/a.crt", NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
 		},
+		Orders: []balancer.RouteOrders{{Route: "shop", Orders: certs.Orders{
+			Obtained: 3, Renewed: 1, Failed: 2, Missing: 1, LastFailure: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
+		}}},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
 	}}
