@@ -48,7 +48,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 		err := &orderError{"a.example.com", fmt.Errorf("order: %w", problem)}
 		tell("cert_obtaining", "a.example.com", false, nil)
 		tell("cert_failed", "a.example.com", false, err)
-		forwardTo(slog.New(slog.DiscardHandler), l.retry).Error("will retry", zap.Error(fmt.Errorf("[a.example.com] Obtain: %w", err)), zap.Duration("retrying_in", time.Minute))
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("will retry", zap.Error(fmt.Errorf("[a.example.com] Obtain: %w", err)), zap.Duration("retrying_in", time.Minute))
 		is(" (tried since 2000-01-01T00:00:00Z, again at 2000-01-01T00:01:01Z): rateLimited: too many certificates?for this ?name? and so on and so on and so on and so...")
 		time.Sleep(time.Minute)
 		tell("cert_obtaining", "a.example.com", false, nil)
@@ -56,6 +56,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 		if o, want := l.stats(), (certs.Orders{Failed: 1, LastFailure: start.Add(time.Second)}); o != want {
 			t.Errorf("after a failure %+v, want %+v", o, want)
 		}
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("b.example.com: obtaining certificate: of a name that is not tried for")))
 		tell("cert_obtained", "a.example.com", false, nil)
 		tell("cert_obtained", "b.example.com", true, nil)
 		tell("cached_managed_cert", "", false, nil)

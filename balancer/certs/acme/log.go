@@ -9,16 +9,16 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging. retry is told
-// of each line that says after how long something is tried again, and why it has to be.
-func forwardTo(log *slog.Logger, retry func(err error, in time.Duration)) *zap.Logger {
-	return zap.New(core{log, retry})
+// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging. failed is told
+// of each error, and after how long what failed is tried again; 0 if the line does not say so.
+func forwardTo(log *slog.Logger, failed func(err error, again time.Duration)) *zap.Logger {
+	return zap.New(core{log, failed})
 }
 
 // core is a [zapcore.Core] in front of a [slog.Logger].
 type core struct {
-	log   *slog.Logger
-	retry func(err error, in time.Duration)
+	log    *slog.Logger
+	failed func(err error, again time.Duration)
 }
 
 // levels are those of certmagic in ours.
@@ -40,7 +40,7 @@ func (c core) Enabled(l zapcore.Level) bool {
 
 // With implements [zapcore.Core].
 func (c core) With(fields []zapcore.Field) zapcore.Core {
-	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields))), c.retry}
+	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields))), c.failed}
 }
 
 // Check implements [zapcore.Core].
@@ -53,24 +53,24 @@ func (c core) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedE
 
 // Write implements [zapcore.Core].
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if err, in := retryOf(fields); in > 0 {
-		c.retry(err, in)
+	if again, err := failureOf(fields); err != nil && levelOf(e.Level) >= slog.LevelError {
+		c.failed(err, again)
 	}
 	c.log.LogAttrs(context.Background(), levelOf(e.Level), e.Message, attrs(fields)...)
 	return nil
 }
 
-// retryOf is what a line of certmagic says of another try; 0 if it says nothing of one.
-func retryOf(fields []zapcore.Field) (err error, in time.Duration) { //nolint:revive,staticcheck // the error is what is told
+// failureOf is the error in a line of certmagic, nil if there is none, and after how long there is another try.
+func failureOf(fields []zapcore.Field) (again time.Duration, err error) {
 	for _, f := range fields {
 		switch {
 		case f.Key == "retrying_in" && f.Type == zapcore.DurationType:
-			in = time.Duration(f.Integer)
+			again = time.Duration(f.Integer)
 		case f.Key == "error" && f.Type == zapcore.ErrorType:
 			err, _ = f.Interface.(error)
 		}
 	}
-	return err, in
+	return again, err
 }
 
 // Sync implements [zapcore.Core].

@@ -172,7 +172,7 @@ func (m *Manager) Start(log *slog.Logger) {
 		return
 	}
 	log = log.With("acme", m.issuer)
-	zlog := forwardTo(log, m.ledger.retry)
+	zlog := forwardTo(log, m.ledger.logged)
 	orders := newIssuer(m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{

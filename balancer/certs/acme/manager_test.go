@@ -244,3 +244,38 @@ func TestATrialThatFailsIsDescribed(t *testing.T) {
 		t.Errorf("after the stop: %+v, before it %+v", again, o)
 	}
 }
+
+// What keeps certmagic from ordering, or from keeping what was issued, is no event of it and told nevertheless.
+func TestAStorageThatFailsIsToldOfThoseThatWait(t *testing.T) {
+	a := newAuthority(t, life)
+	t.Run("before anything is ordered", func(t *testing.T) {
+		cfg := a.config(t, "a.example.com")
+		m, _ := manager(t, cfg)
+		if err := os.WriteFile(cfg.Storage, nil, 0o600); err != nil { // in the place of the directory
+			t.Fatal(err)
+		}
+		storageFails(t, m, "not a directory")
+	})
+	t.Run("when the certificate is there", func(t *testing.T) {
+		cfg := a.config(t, "a.example.com")
+		m, s := manager(t, cfg)
+		a.serve(t, s)
+		if err := errors.Join(os.MkdirAll(cfg.Storage, 0o700), os.Symlink("nowhere", filepath.Join(cfg.Storage, "certificates"))); err != nil {
+			t.Fatal(err)
+		}
+		storageFails(t, m, "saving assets")
+	})
+}
+
+// storageFails starts m, whose order is to fail for want of a storage.
+func storageFails(t *testing.T, m *acme.Manager, why string) {
+	t.Helper()
+	log := &journal{}
+	m.Start(log.logger())
+	told := func() string { _, err := m.Certificate("a.example.com"); return err.Error() }
+	eventually(t, "the failure", log, func() bool { return strings.Contains(told(), why) })
+	if o := m.Orders(); o.Failed != 1 || o.LastFailure.IsZero() || o.Missing != 1 {
+		t.Errorf("orders: %+v; %s", o, told())
+	}
+	m.Stop()
+}
