@@ -168,7 +168,7 @@ var metricTable = [numMetrics]metric{
 		"A rate of failed: the lines with acme in the log say what the authority wants; clients notice once a certificate ends, or at once where there is none yet."},
 	metricOrdersMissing: {"acme_certificates_missing", gauge, []string{"route"},
 		"Hosts of a route whose certificate is ordered and has not been obtained yet",
-		"Above 0 for longer than an order takes: `switchyard explain --sni NAME` says since when it is tried, and what the authority said."},
+		"Above 0 for longer than an order takes: [GET /v1/explain](admin-api.md#get-v1explain) and the lines with no_certificate say since when it is tried, and what the authority said."},
 	metricOrdersSuccess: {"acme_last_success_timestamp_seconds", gauge, []string{"route"},
 		"When a certificate was last obtained or renewed for a host of a route, in seconds since the epoch; 0 if none was since acme was last changed",
 		"Compare with the last failure."},

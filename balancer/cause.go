@@ -128,7 +128,7 @@ var causeTable = [NumCauses]causeText{
 		"Nothing: the client connects anew without. Look for other servers behind the same name that allow early data."},
 	CauseNoCertificate: {"no_certificate",
 		"TLS ends here for this host, and none of the route's certificates is for its name, or the one that acme orders has not been obtained yet: then the log line's error says so, since when it is tried, when it is tried again and what the authority said last. The client got the alert unrecognized_name.",
-		"`switchyard explain --sni NAME` shows the certificates there are, or how the order stands. Add one, or name a default; see to what the authority said."},
+		"`switchyard explain --sni NAME` shows the certificates there are. Add one, or name a default; or see to what the authority said."},
 	CauseBadCertificate: {"bad_certificate",
 		"The certificate for this name could not be read now, or it could not be told whether there is one, since its directory could not be read; the log line's error says the file or directory and what is wrong with it. The default is not shown in its place.",
 		"Repair the file, or mount the directory again; it is taken without a reload."},

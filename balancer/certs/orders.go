@@ -26,7 +26,7 @@ func (s *Set) Orders() (o Orders, ok bool) {
 
 // Pending says that there is no certificate for a name, since ACME has not obtained it yet. It is an [ErrNone].
 type Pending struct {
-	Since time.Time // of the first try; zero: what orders it is not in force
+	Since time.Time // of the first try; zero: this process does not try
 	Next  time.Time // of the next try; zero: it is under way, or not known
 	Last  string    // what was wrong with the last try, in printable ASCII of bounded length; ""
 }
@@ -38,7 +38,7 @@ func (p *Pending) Error() string {
 	var b strings.Builder
 	b.WriteString("certs: ACME has not obtained the certificate yet")
 	if p.Since.IsZero() {
-		b.WriteString(": it is ordered once this configuration is in force")
+		b.WriteString(": the process that orders it says more, by GET /v1/explain")
 		return b.String()
 	}
 	b.WriteString(" (tried since " + p.Since.UTC().Format(time.RFC3339))

@@ -37,7 +37,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 				t.Errorf("%d bytes", n)
 			}
 		}
-		is(": it is ordered once this configuration is in force")
+		is(": the process that orders it says more, by GET /v1/explain")
 		l.begin("a.example.com")
 		start := time.Now()
 		time.Sleep(time.Second)

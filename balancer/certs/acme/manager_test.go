@@ -222,7 +222,7 @@ func TestATrialThatFailsIsDescribed(t *testing.T) {
 		}
 		return err.Error()
 	}
-	if text := told(); !strings.Contains(text, "once this configuration is in force") {
+	if text := told(); !strings.Contains(text, "the process that orders it says more") {
 		t.Errorf("before the start: %s", text)
 	}
 	log := &journal{}
