@@ -27,6 +27,7 @@ type Certificate struct {
 	InUse    *int   `json:"in_use,omitempty"`   // of a directory: certificates in memory
 	First    string `json:"first,omitempty"`    // of a directory: the file that expires first among these; what follows is of it
 	Obtained *bool  `json:"obtained,omitempty"` // of ACME
+	Pending  string `json:"pending,omitempty"`  // of ACME: what came of the tries so far, as long as it is not obtained
 
 	Names     []string   `json:"names"`                // never null; at most mostNames
 	MoreNames int        `json:"more_names,omitempty"` // that are not in Names
@@ -188,6 +189,9 @@ func (h *holder) show(part int, now time.Time) Certificate {
 	switch obtained := held.Cert != nil; {
 	case held.Kind == certs.FromACME:
 		c.Obtained = &obtained
+		if held.Pending != nil {
+			c.Pending = pendingText(held.Pending)
+		}
 	case held.Kind == certs.FromDirectory:
 		c.InUse = &held.InUse
 		if obtained {

@@ -62,6 +62,7 @@ func (s *scrape) process(st *balancer.Stats, ready bool) {
 	s.add(metricLimit, float64(st.Limit))
 	s.add(metricReady, zeroOrOne(ready))
 	s.terminated(st)
+	s.orders(st.Orders)
 	s.add(metricLogDropped, float64(st.LogDropped))
 	s.add(metricPanics, float64(st.Panics))
 	s.add(metricStart, epochSeconds(st.Started))
@@ -114,6 +115,27 @@ func (s *scrape) terminated(st *balancer.Stats) {
 	for file, at := range ends {
 		s.add(metricList, float64(at.Unix()), file)
 	}
+}
+
+// orders also sends the results that have not occurred yet.
+func (s *scrape) orders(all []balancer.RouteOrders) {
+	for i := range all {
+		o := &all[i]
+		s.add(metricOrders, float64(o.Obtained), o.Route, "obtained")
+		s.add(metricOrders, float64(o.Renewed), o.Route, "renewed")
+		s.add(metricOrders, float64(o.Failed), o.Route, "failed")
+		s.add(metricOrdersMissing, float64(o.Missing), o.Route)
+		s.add(metricOrdersSuccess, secondsOrZero(o.LastSuccess), o.Route)
+		s.add(metricOrdersFailure, secondsOrZero(o.LastFailure), o.Route)
+	}
+}
+
+// secondsOrZero is epochSeconds, with 0 for what never was.
+func secondsOrZero(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return epochSeconds(t)
 }
 
 // listener also sends the causes that have not occurred yet: rate() sees the first occurrence only in a series that was

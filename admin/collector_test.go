@@ -153,6 +153,20 @@ switchyard_certificate_expiry_timestamp_seconds{file="/etc/switchyard/a.crt"} 1.
 # HELP switchyard_crl_next_update_timestamp_seconds When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end
 # TYPE switchyard_crl_next_update_timestamp_seconds gauge
 switchyard_crl_next_update_timestamp_seconds{file="/etc/switchyard/clients.crl"} 1.796083200e+09
+# HELP switchyard_acme_orders_total Certificates ordered for the hosts of a route, by what came of it: obtained, renewed or failed, which is tried again
+# TYPE switchyard_acme_orders_total counter
+switchyard_acme_orders_total{result="failed",route="shop"} 2
+switchyard_acme_orders_total{result="obtained",route="shop"} 3
+switchyard_acme_orders_total{result="renewed",route="shop"} 1
+# HELP switchyard_acme_certificates_missing Hosts of a route whose certificate is ordered and has not been obtained yet
+# TYPE switchyard_acme_certificates_missing gauge
+switchyard_acme_certificates_missing{route="shop"} 1
+# HELP switchyard_acme_last_success_timestamp_seconds When a certificate was last obtained or renewed for a host of a route, in seconds since the epoch; 0 if none was since acme was last changed
+# TYPE switchyard_acme_last_success_timestamp_seconds gauge
+switchyard_acme_last_success_timestamp_seconds{route="shop"} 0
+# HELP switchyard_acme_last_failure_timestamp_seconds When an order for a host of a route last came to nothing, in seconds since the epoch; 0 if none did since acme was last changed
+# TYPE switchyard_acme_last_failure_timestamp_seconds gauge
+switchyard_acme_last_failure_timestamp_seconds{route="shop"} 1.793577600e+09
 # HELP switchyard_terminated_connections_active Connections whose TLS ends here that are open now
 # TYPE switchyard_terminated_connections_active gauge
 switchyard_terminated_connections_active 12
@@ -270,7 +284,8 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
 	const terminated = 3 + 4                   // two kinds of handshakes, a certificate and a list occurred
-	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated
+	const orders = 6                           // of one route
+	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated+orders
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {
 		t.Errorf("%d series, want %d", got, want)
 	}

@@ -77,6 +77,9 @@ func busy() *fakeSource {
 			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)},
 			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)},
 		},
+		Orders: []balancer.RouteOrders{{Route: "shop", Orders: certs.Orders{
+			Obtained: 3, Renewed: 1, Failed: 2, Missing: 1, LastFailure: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
+		}}},
 		Connections: 40, Limit: 9900, LogDropped: 12, Panics: 1,
 		Started: time.Date(2026, 11, 1, 12, 0, 0, 500e6, time.UTC),
 	}}

@@ -56,6 +56,10 @@ const (
 	metricTerminationWaiting
 	metricCertificate
 	metricList
+	metricOrders
+	metricOrdersMissing
+	metricOrdersSuccess
+	metricOrdersFailure
 	metricLimit
 	metricReady
 	metricLogDropped
@@ -163,6 +167,18 @@ var metricTable = [numMetrics]metric{
 	metricList: {"crl_next_update_timestamp_seconds", gauge, []string{"file"},
 		"When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end",
 		"Alert before it is now: from then on every client of that authority is refused with client_cert_refused. An authority below those in ca counts from its first client on."},
+	metricOrders: {"acme_orders_total", counter, []string{"route", "result"},
+		"Certificates ordered for the hosts of a route, by what came of it: obtained, renewed or failed, which is tried again",
+		"A rate of failed: the lines with acme in the log say what the authority wants; clients notice once a certificate ends, or at once where there is none yet."},
+	metricOrdersMissing: {"acme_certificates_missing", gauge, []string{"route"},
+		"Hosts of a route whose certificate is ordered and has not been obtained yet",
+		"Above 0 for longer than an order takes: [GET /v1/explain](admin-api.md#get-v1explain) and the lines with no_certificate say since when it is tried, and what the authority said."},
+	metricOrdersSuccess: {"acme_last_success_timestamp_seconds", gauge, []string{"route"},
+		"When a certificate was last obtained or renewed for a host of a route, in seconds since the epoch; 0 if none was since acme was last changed",
+		"Compare with the last failure."},
+	metricOrdersFailure: {"acme_last_failure_timestamp_seconds", gauge, []string{"route"},
+		"When an order for a host of a route last came to nothing, in seconds since the epoch; 0 if none did since acme was last changed",
+		"Later than the last success for a day: alert, there are weeks left until certificates end."},
 	metricLimit: {"connection_limit", gauge, nil,
 		"Connections the process takes at once, from the configuration or derived from its descriptors and memory",
 		"Alert when the sum of connections_active comes near it; raise LimitNOFILE or add a machine."},

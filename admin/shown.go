@@ -84,13 +84,17 @@ func (s *Shown) show(set *certs.Set, x *certs.Choice, now time.Time) *Certificat
 	return &c
 }
 
+// pendingText says what came of the tries of ACME so far.
+func pendingText(p *certs.Pending) string { return strings.TrimPrefix(p.Error(), "certs: ") }
+
 // whyNone says why there is no certificate for a name, and what to do.
 func whyNone(set *certs.Set, name string, err error) (why, hint string) {
+	if pending, ok := errors.AsType[*certs.Pending](err); ok {
+		return pendingText(pending) + " (no_certificate)", "the log says what the authority answers: lines with acme"
+	}
 	switch wrong, ok := errors.AsType[*certs.Error](err); {
 	case ok:
 		return wrong.File + " " + wrong.Why + " (bad_certificate)", wrong.Hint
-	case set.Orders(name):
-		return "ACME has not obtained it yet (no_certificate)", "the log says what the authority answers: lines with acme"
 	case errors.Is(err, certs.ErrNone):
 		return "none of the route's certificates is for the name, and none is the default: the client gets the alert unrecognized_name (no_certificate)",
 			"add one, or make one the default with `default: true`"

@@ -59,6 +59,7 @@ func (p *Prepared) keep() {
 	}
 	s.kept.Store(next)
 	s.certKeeper.Keep(next.sets, others...)
+	s.ordering.Store(orderings(s.followed))
 }
 
 // kept is what is followed of all owners. It is not changed.

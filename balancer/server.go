@@ -49,7 +49,8 @@ type Server struct {
 	// terminator runs the connections whose TLS ends here.
 	terminator *terminate.Terminator
 	certKeeper *certs.Keeper
-	kept       atomic.Pointer[kept] // what certKeeper has; never nil
+	kept       atomic.Pointer[kept]       // what certKeeper has; never nil
+	ordering   atomic.Pointer[[]ordering] // of these, those of routes with ACME
 	resolver   *resolve.Resolver
 	hosts      hosts
 

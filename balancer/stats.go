@@ -20,7 +20,8 @@ type Stats struct {
 	Certificates []certs.Expiry
 	// Lists are those of revoked certificates that have an end.
 	Lists      []terminate.ListEnd
-	Limit      int64 // the connection limit in force
+	Orders     []RouteOrders // of certificates, by ACME
+	Limit      int64         // the connection limit in force
 	LogDropped uint64
 	Panics     uint64
 	Started    time.Time
@@ -93,7 +94,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
 		Overlaps:  *s.keeper.overlaps.Load(),
-		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(), Orders: s.orders(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

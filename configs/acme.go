@@ -78,7 +78,8 @@ func ordered(r *file.Route, set *certs.Set) (names []string) {
 		if err != nil || name.IsZero() {
 			continue
 		}
-		if has, _ := set.Choices(name.String()); len(has) == 0 || has[0].Default {
+		has, err := set.Choices(name.String())
+		if errors.Is(err, certs.ErrNone) || len(has) > 0 && has[0].Default { // one that cannot be read is a mistake, and no reason to order
 			names = append(names, name.String())
 		}
 	}

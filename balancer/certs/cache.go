@@ -2,13 +2,9 @@ package certs
 
 import (
 	"container/list"
-	"io/fs"
 	"iter"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -26,12 +22,14 @@ var memory = newCache(maxEntries)
 // cache remembers entries, and of those that are too many forgets the ones that were not asked for the longest. Names that
 // there are no files of are remembered apart: a flood of them drives out no certificate.
 type cache struct {
+	load            func(PairFile) (loaded, Errors) // reads files; tests count how often
 	mu              sync.Mutex
-	present, absent lru // under mu
+	present, absent lru               // under mu
+	places          map[string]*place // by path, under mu; those that were configured at one time or another
 }
 
 func newCache(size int) *cache {
-	return &cache{present: newLRU(size), absent: newLRU(size)}
+	return &cache{load: load, present: newLRU(size), absent: newLRU(size), places: map[string]*place{}}
 }
 
 // entry returns what is known of a base name of a directory, which is nothing at first.
@@ -45,9 +43,26 @@ func (m *cache) entry(dir, base string) *entry {
 	if e := m.absent.get(key); e != nil {
 		return e
 	}
-	e := &entry{cache: m, key: key}
+	e := &entry{cache: m, place: m.placeOf(dir), key: key}
 	m.absent.put(e)
 	return e
+}
+
+// place returns what is known of a directory.
+func (m *cache) place(dir string) *place {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.placeOf(dir)
+}
+
+// placeOf is place for whoever holds mu.
+func (m *cache) placeOf(dir string) *place {
+	p := m.places[dir]
+	if p == nil {
+		p = &place{path: dir}
+		m.places[dir] = p
+	}
+	return p
 }
 
 // move puts an entry where it belongs by what was found.
@@ -109,101 +124,4 @@ func (l *lru) remove(key string) {
 		l.order.Remove(at)
 		delete(l.at, key)
 	}
-}
-
-// entry is the files of one base name of a directory.
-type entry struct {
-	cache *cache
-	key   string                  // path without what the variants add
-	last  atomic.Pointer[finding] // nil before the first look
-	mu    sync.Mutex              // held while files are looked at
-	pairs [4]*pair                // by variants, under mu; nil: there is none
-}
-
-// finding is what a look at an entry has found. It is not changed.
-type finding struct {
-	list  []*Choice
-	wrong []*Error // files that are there and have never been good
-	stale []*Error // files that were good, and are not what is in list any more
-	at    time.Time
-}
-
-// look returns what the files hold, not older than fresh.
-func (e *entry) look(log *slog.Logger) *finding {
-	if now := e.known(); time.Since(now.at) < fresh {
-		return now
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	before := e.known()
-	if time.Since(before.at) < fresh {
-		return before // by whoever held the lock
-	}
-	now := &finding{at: time.Now()}
-	for i, f := range variants(e.key) {
-		if err := e.lookAt(i, f, log); err != nil {
-			now.wrong = append(now.wrong, err...)
-		} else if p := e.pairs[i]; p != nil {
-			now.list = append(now.list, p.cert)
-			if wrong := p.wrong.Load(); wrong != nil {
-				now.stale = append(now.stale, *wrong...)
-			}
-		}
-	}
-	if before.wrong == nil {
-		for _, w := range now.wrong {
-			log.Error("certificate of a directory not taken", w.attrs()...)
-		}
-	}
-	e.last.Store(now)
-	if now.list != nil || before.list != nil {
-		e.cache.move(e, now.list != nil)
-	}
-	return now
-}
-
-// lookAt reads the files of one variant, if they are there.
-func (e *entry) lookAt(i int, f PairFile, log *slog.Logger) Errors {
-	p := e.pairs[i]
-	missing, wrong := absent(f.Cert)
-	switch {
-	case missing:
-		e.pairs[i] = nil
-		return nil
-	case wrong != nil && p == nil:
-		return Errors{wrong}
-	case p != nil:
-		p.refresh(log)
-		return nil
-	}
-	p, bad := openPair(0, f) // which waits for a key that is on its way: there is no pair before it to show
-	if bad == nil {
-		e.pairs[i] = p
-	}
-	return bad
-}
-
-// absent reports whether a directory has no file of that name. A link that is there and leads nowhere, or to what must not be
-// looked at, is not absent: somebody else's certificate must not be shown in its place.
-func absent(path string) (is bool, wrong *Error) {
-	info, err := os.Lstat(path)
-	if err != nil { // a name that is too long is a stranger's
-		return true, nil
-	}
-	if info.Mode().Type() == fs.ModeSymlink {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		return false, unreadable(path, err)
-	}
-	return false, nil
-}
-
-var nothing finding
-
-func (e *entry) known() *finding {
-	if now := e.last.Load(); now != nil {
-		return now
-	}
-	return &nothing
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -29,16 +30,21 @@ type Choice struct {
 // before RSA among those that the client can use, and a default only where the operator has named one. If the client can
 // use none of those for its name, it is the first of them, and crypto/tls refuses with the alert that is right.
 //
-// The error is [ErrNone], or says which file would be for the name and what is wrong with it.
+// The error is [ErrNone], or says which file would be for the name and what is wrong with it. Where a certificate is on its way
+// into a directory it may take a moment: see [Waiter].
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	anyName := *hello
 	anyName.ServerName = "" // which of them are for the name is decided here
+	wait := sleep
+	if w, ok := hello.Conn.(Waiter); ok {
+		wait = w.Wait
+	}
 	var first *Choice
 	failed := ErrNone
-	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName)) {
+	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), wait) {
 		switch {
 		case err != nil:
-			failed = err
+			failed = graver(failed, err)
 		case anyName.SupportsCertificate(c.Certificate) == nil:
 			return c, nil
 		case first == nil:
@@ -51,6 +57,14 @@ func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	return nil, failed
 }
 
+// graver is what is told of two errors, one after the other: that a certificate cannot be read before that there is none.
+func graver(a, b error) error {
+	if errors.Is(a, ErrNone) {
+		return b
+	}
+	return a
+}
+
 // Choices tells what [Set.Choose] chooses from for a name, the preferred first. The client decides among them by what it
 // can use. The empty name stands for a handshake without one. The error is that of Choose, and then there are none.
 func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index.Load(), name) }
@@ -58,9 +72,9 @@ func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index
 func (s *Set) choices(pairs *index, name string) ([]*Choice, error) {
 	var all []*Choice
 	failed := ErrNone
-	for c, err := range s.candidates(pairs, normal(name)) {
+	for c, err := range s.candidates(pairs, normal(name), sleep) {
 		if err != nil {
-			failed = err
+			failed = graver(failed, err)
 			continue
 		}
 		all = append(all, c)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 )
 
 // directory is one of Config.Dirs: certificates in files that are named for what they are for. The file system is the
@@ -19,7 +20,8 @@ import (
 // Certificates of files that are not named so are not found, whatever they are for.
 type directory struct {
 	path   string
-	number int // in Config.Dirs
+	number int    // in Config.Dirs
+	memory *cache // of what was read; one for the process
 }
 
 // base is the name of a file without what says how it is written.
@@ -78,10 +80,16 @@ func (d *directory) check() *Error {
 	return nil
 }
 
-// read returns the certificates for a normal name in the files of a base name.
-func (d *directory) read(b base, name string, log *slog.Logger) (list []*Choice, err error) {
-	now := memory.entry(d.path, b.name).look(log)
+// read returns the certificates for a normal name in the files of a base name. What is on its way is waited for by wait.
+func (d *directory) read(b base, name string, log *slog.Logger, wait func(time.Duration) bool) (list []*Choice, err error) {
+	now := d.memory.entry(d.path, b.name).look(log, wait)
+	if now.lost != nil {
+		d.place().tell(now.lost, log)
+	}
 	for _, e := range now.wrong {
+		if e.outage && e != now.lost {
+			d.place().tell(e, log)
+		}
 		err = errors.Join(err, d.wrong(e))
 	}
 	for _, c := range now.list {
@@ -94,6 +102,9 @@ func (d *directory) read(b base, name string, log *slog.Logger) (list []*Choice,
 	}
 	return list, err
 }
+
+// place is the directory in the file system.
+func (d *directory) place() *place { return d.memory.place(d.path) }
 
 // wrong is e as a mistake of this directory.
 func (d *directory) wrong(e *Error) *Error {

@@ -23,6 +23,7 @@ type Error struct {
 
 	err      error // of the system, if there is one
 	mismatch bool  // certificate and key do not belong together, or not yet
+	outage   bool  // what there is cannot be told: no word on the file, but on the system
 }
 
 func (e *Error) Error() string { return "certs: " + e.File + " " + e.Why }

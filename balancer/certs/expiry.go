@@ -17,7 +17,7 @@ func (s *Set) Expiries() []Expiry {
 		all = append(all, c.expiry(c.File))
 	}
 	for _, d := range s.dirs {
-		if c := memory.held(d.path).Cert; c != nil {
+		if c := d.held().Cert; c != nil {
 			all = append(all, c.expiry(d.path))
 		}
 	}

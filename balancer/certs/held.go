@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"errors"
 	"slices"
 	"strings"
 )
@@ -25,8 +26,9 @@ type Held struct {
 	// Cert is shown now; of a directory, it is the one that expires first among those that are in use. Nil: there is none,
 	// since ACME has not obtained it yet, or nobody has asked for a name of the directory.
 	Cert    *Choice
-	Default bool // a pair is for clients that no other certificate is for, too
-	InUse   int  // certificates of a directory that are in memory
+	Pending *Pending // what is known of an order that has come to nothing yet; nil: there is none
+	Default bool     // a pair is for clients that no other certificate is for, too
+	InUse   int      // certificates of a directory that are in memory
 	// Refused says why the newest files are not shown; nil: they are. Of a directory it has [mostRefused] at the most, of
 	// RefusedAll, and what was found when somebody last asked for the name.
 	Refused    Errors
@@ -53,13 +55,15 @@ func (s *Set) Held(part int) Held {
 	}
 	part -= len(s.pairs)
 	if part < len(s.dirs) {
-		return memory.held(s.dirs[part].path)
+		return s.dirs[part].held()
 	}
 	name := s.acme.Names()[part-len(s.dirs)]
 	h := Held{Kind: FromACME, File: s.acme.Storage(), Host: name}
-	if list, _ := s.ordered(name); list != nil {
+	list, err := s.ordered(name)
+	if list != nil {
 		h.Cert = list[0]
 	}
+	h.Pending, _ = errors.AsType[*Pending](err)
 	return h
 }
 
@@ -76,9 +80,6 @@ func (s *Set) From(c *Choice) (kind Kind, part int) {
 	return FromDirectory, -1
 }
 
-// Orders reports whether ACME orders a certificate for a name, which may not be there yet.
-func (s *Set) Orders(name string) bool { return s.orders(normal(name)) }
-
 // held tells of a pair, whose certificate is cert.
 func (p *pair) held(cert *Choice) Held {
 	h := Held{Kind: FromFile, File: p.file.Cert, KeyFile: p.file.Key, Cert: cert, Default: p.file.Default}
@@ -89,6 +90,8 @@ func (p *pair) held(cert *Choice) Held {
 }
 
 // held tells of a directory what is in memory.
+func (d *directory) held() Held { return d.memory.held(d.path) }
+
 func (m *cache) held(dir string) Held {
 	h := Held{Kind: FromDirectory, File: dir}
 	m.mu.Lock()

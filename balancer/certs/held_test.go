@@ -16,7 +16,7 @@ type orders map[string]*tls.Certificate
 
 func (o orders) Certificate(name string) (*tls.Certificate, error) {
 	if o[name] == nil {
-		return nil, ErrNone
+		return nil, &Pending{Last: "refused"}
 	}
 	return o[name], nil
 }
@@ -29,6 +29,7 @@ func (o orders) Names() (all []string) {
 	return all
 }
 func (orders) Challenge(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, ErrNone }
+func (orders) Orders() Orders                                           { return Orders{} }
 func (orders) Storage() string                                          { return "/storage" }
 func (orders) Equal(any) bool                                           { return false }
 func (orders) Start(*slog.Logger)                                       {}
@@ -62,11 +63,8 @@ func TestASetTellsWhatItHolds(t *testing.T) {
 	if h := s.Held(3); h.Kind != FromACME || h.Host != "got.example.com" || h.File != "/storage" || h.Cert == nil || !h.Cert.Taken.IsZero() {
 		t.Errorf("what ACME has obtained: %+v", h)
 	}
-	if h := s.Held(4); h.Host != "not.example.com" || h.Cert != nil {
+	if h := s.Held(4); h.Host != "not.example.com" || h.Cert != nil || h.Pending == nil || h.Pending.Last != "refused" {
 		t.Errorf("what it has not: %+v", h)
-	}
-	if !s.Orders("NOT.example.com.") || s.Orders("one.example.com") {
-		t.Error("what is ordered, and only that, is to be told")
 	}
 }
 

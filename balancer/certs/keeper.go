@@ -121,6 +121,9 @@ func (k *Keeper) kept() ([]*Set, []Follower) {
 // start puts a Set in force.
 func (s *Set) start(log *slog.Logger) {
 	s.log.Store(log)
+	for _, d := range s.dirs {
+		d.place().accept()
+	}
 	if s.acme != nil {
 		s.acme.Start(log)
 	}

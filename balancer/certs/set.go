@@ -68,7 +68,7 @@ func Open(cfg *Config) (*Set, error) {
 		s.pairs = append(s.pairs, p)
 	}
 	for i, path := range cfg.Dirs {
-		d := &directory{path: path, number: i}
+		d := &directory{path: path, number: i, memory: memory}
 		if err := d.check(); err != nil {
 			wrong = append(wrong, err)
 		}

@@ -67,15 +67,17 @@ func TestPairsSwappedUnderHandshakesAreNeverMixed(t *testing.T) {
 			}
 		})
 	}
+	certificates := func() (n int) {
+		seen.Range(func(any, any) bool { n++; return true })
+		return n
+	}
 	time.Sleep(testTime())
+	for certificates() < 20 && !t.Failed() { // a busy machine takes its time
+		time.Sleep(10 * time.Millisecond)
+	}
 	close(stop)
 	all.Wait()
-	certificates := 0
-	seen.Range(func(any, any) bool { certificates++; return true })
-	t.Logf("%d swaps of three pairs, %d handshakes with %d certificates", swaps.Load(), handshakes.Load(), certificates)
-	if certificates < 20 {
-		t.Errorf("only %d certificates were seen", certificates)
-	}
+	t.Logf("%d swaps of three pairs, %d handshakes with %d certificates", swaps.Load(), handshakes.Load(), certificates())
 }
 
 // forget lets the next handshake look at the files of a directory again.

@@ -100,9 +100,9 @@ type Conn struct {
 	terms    atomic.Pointer[terms] // of the policy; nil before the handshake
 
 	hello         *tls.ClientHelloInfo // for what is said of a failure; nil once the handshake has ended
-	noCertificate bool
-	shown         string      // file of the certificate
-	backendBroken atomic.Bool // a send to the backend has failed
+	missing       error                // why there is no certificate; nil: there is one, or it was not looked for
+	shown         string               // file of the certificate
+	backendBroken atomic.Bool          // a send to the backend has failed
 
 	stop chan struct{} // closed when the connection is to end
 	mu   sync.Mutex    // guards what follows, and the deadlines of sockets

@@ -49,8 +49,11 @@ func (p *Policy) Describe(name route.Name) []string {
 		}
 		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
 	}
-	if err != nil {
-		lines = append(lines, "no certificate: "+err.Error())
+	switch {
+	case err == certs.ErrNone: //nolint:errorlint // and nothing that says more
+		lines = append(lines, "no certificate for this name")
+	case err != nil:
+		lines = append(lines, "no certificate: "+strings.TrimPrefix(err.Error(), "certs: "))
 	}
 	return lines
 }

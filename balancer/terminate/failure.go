@@ -94,8 +94,8 @@ func (c *Conn) handshakeFailure(err error) (Failure, string) {
 		return HandshakeTimeout, ""
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errnoOf(err) != 0:
 		return ClientGone, errnoText(err)
-	case c.noCertificate:
-		return NoCertificate, "no certificate for this name"
+	case c.missing != nil:
+		return NoCertificate, plain(strings.TrimPrefix(c.missing.Error(), "certs: "))
 	}
 	return c.protocolFailure(err)
 }

@@ -72,7 +72,7 @@ func (p *Policy) challenge() *tls.Config {
 				Challenge(*tls.ClientHelloInfo) (*tls.Certificate, error)
 			})
 			if !ok {
-				c.noCertificate = true
+				c.missing = certs.ErrNone
 				return nil, nil
 			}
 			return c.choose(hello, source.Challenge)

@@ -196,7 +196,7 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 	cert, err := source(&asked)
 	switch {
 	case errors.Is(err, certs.ErrNone):
-		c.noCertificate = true
+		c.missing = err
 		return nil, nil // crypto/tls answers with the alert unrecognized_name
 	case err != nil:
 		return nil, &refusal{BadCertificate, err.Error()}

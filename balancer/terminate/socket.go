@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
@@ -39,6 +40,8 @@ type socket struct {
 	recv    func(fd uintptr) bool // the methods of that name, made once
 	send    func(fd uintptr) bool
 }
+
+var _ certs.Waiter = (*socket)(nil)
 
 // block is a buffer for what a socket has received, two full TLS records (RFC 8446 §5.1) long.
 type block [32 << 10]byte
@@ -121,6 +124,20 @@ func (s *socket) receiveOnce(fd uintptr) bool {
 		s.noteAlert()
 	}
 	return true
+}
+
+// Wait implements [certs.Waiter]: whoever waits for a certificate computes nothing, and others may meanwhile.
+func (s *socket) Wait(d time.Duration) bool {
+	s.turn.yield()
+	defer s.turn.take()
+	due := time.NewTimer(d)
+	defer due.Stop()
+	select {
+	case <-due.C:
+		return true
+	case <-s.conn.stop:
+		return false
+	}
 }
 
 // noteAlert looks for an alert in the clear. A client that refuses the server's certificate has no keys to say so under in

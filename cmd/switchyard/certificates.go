@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -189,7 +190,7 @@ func notes(c *admin.Certificate) string {
 		all = append(all, "default")
 	}
 	if c.Obtained != nil && !*c.Obtained {
-		all = append(all, "not obtained yet")
+		all = append(all, cmp.Or(c.Pending, "not obtained yet"))
 	}
 	for _, r := range c.Refused[:min(len(c.Refused), 1)] {
 		all = append(all, "newest file not taken: "+r.File+" "+r.Error)

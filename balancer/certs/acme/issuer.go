@@ -69,6 +69,14 @@ func (i *issuer) IssuerKey() string { return i.m.issuer }
 
 // Issue implements [certmagic.Issuer].
 func (i *issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	issued, err := i.issue(ctx, csr)
+	if err != nil && len(csr.DNSNames) > 0 {
+		err = &orderError{csr.DNSNames[0], err}
+	}
+	return issued, err
+}
+
+func (i *issuer) issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	select {
 	case i.turn <- struct{}{}:
 		defer func() { <-i.turn }()

@@ -3,16 +3,23 @@ package acme
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging.
-func forwardTo(log *slog.Logger) *zap.Logger { return zap.New(core{log}) }
+// forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging. failed is told
+// of each error, and after how long what failed is tried again; 0 if the line does not say so.
+func forwardTo(log *slog.Logger, failed func(err error, again time.Duration)) *zap.Logger {
+	return zap.New(core{log, failed})
+}
 
 // core is a [zapcore.Core] in front of a [slog.Logger].
-type core struct{ log *slog.Logger }
+type core struct {
+	log    *slog.Logger
+	failed func(err error, again time.Duration)
+}
 
 // levels are those of certmagic in ours.
 var levels = map[zapcore.Level]slog.Level{
@@ -26,12 +33,14 @@ func levelOf(l zapcore.Level) slog.Level {
 	return slog.LevelError
 }
 
-// Enabled implements [zapcore.Core].
-func (c core) Enabled(l zapcore.Level) bool { return c.log.Enabled(context.Background(), levelOf(l)) }
+// Enabled implements [zapcore.Core]. Errors are looked at even if nobody wants them logged: they say what is tried again.
+func (c core) Enabled(l zapcore.Level) bool {
+	return levelOf(l) >= slog.LevelError || c.log.Enabled(context.Background(), levelOf(l))
+}
 
 // With implements [zapcore.Core].
 func (c core) With(fields []zapcore.Field) zapcore.Core {
-	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields)))}
+	return core{slog.New(c.log.Handler().WithAttrs(attrs(fields))), c.failed}
 }
 
 // Check implements [zapcore.Core].
@@ -44,8 +53,24 @@ func (c core) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedE
 
 // Write implements [zapcore.Core].
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if again, err := failureOf(fields); err != nil && levelOf(e.Level) >= slog.LevelError {
+		c.failed(err, again)
+	}
 	c.log.LogAttrs(context.Background(), levelOf(e.Level), e.Message, attrs(fields)...)
 	return nil
+}
+
+// failureOf is the error in a line of certmagic, nil if there is none, and after how long there is another try.
+func failureOf(fields []zapcore.Field) (again time.Duration, err error) {
+	for _, f := range fields {
+		switch {
+		case f.Key == "retrying_in" && f.Type == zapcore.DurationType:
+			again = time.Duration(f.Integer)
+		case f.Key == "error" && f.Type == zapcore.ErrorType:
+			err, _ = f.Interface.(error)
+		}
+	}
+	return again, err
 }
 
 // Sync implements [zapcore.Core].

@@ -47,6 +47,7 @@ type Manager struct {
 	issuer  string                                      // key of the authority in the storage
 	stored  atomic.Pointer[map[string]*tls.Certificate] // what was in the storage at the beginning, and at the last start
 	now     atomic.Pointer[certmagic.Cache]             // of the last start; nil before the first one
+	ledger  ledger
 
 	mu   sync.Mutex // of Start and Stop
 	stop func()     // nil: not started
@@ -147,9 +148,20 @@ func (m *Manager) Certificate(name string) (*tls.Certificate, error) {
 		}
 	}
 	if best == nil {
-		return nil, certs.ErrNone
+		return nil, m.ledger.pending(name)
 	}
 	return best, nil
+}
+
+// Orders implements [certs.ACME].
+func (m *Manager) Orders() certs.Orders {
+	o := m.ledger.stats()
+	for _, name := range m.cfg.Names {
+		if _, err := m.Certificate(name); err != nil {
+			o.Missing++
+		}
+	}
+	return o
 }
 
 // Start implements [certs.ACME].
@@ -160,7 +172,7 @@ func (m *Manager) Start(log *slog.Logger) {
 		return
 	}
 	log = log.With("acme", m.issuer)
-	zlog := forwardTo(log)
+	zlog := forwardTo(log, m.ledger.logged)
 	orders := newIssuer(m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
@@ -169,11 +181,16 @@ func (m *Manager) Start(log *slog.Logger) {
 	})
 	magic = certmagic.New(cache, certmagic.Config{
 		Storage: m.storage, Issuers: []certmagic.Issuer{orders}, Logger: zlog,
-		KeySource: m.cfg.Key.generator(),
+		KeySource: m.cfg.Key.generator(), OnEvent: m.ledger.event,
 		// A staple would be asked for over plain HTTP while a certificate is loaded, from responders that are being turned off.
 		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 	})
 	m.loadAll()
+	for _, name := range m.cfg.Names {
+		if (*m.stored.Load())[name] == nil {
+			m.ledger.begin(name)
+		}
+	}
 	m.now.Store(cache)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = func() {

@@ -60,6 +60,9 @@ func TestCertificatesAreOrderedByTLSALPN01AndServed(t *testing.T) {
 	if e := s.Expiries(); len(e) != 2 || e[0].File != cfg.Storage || e[0].NotAfter.Before(time.Now()) {
 		t.Errorf("Expiries: %v", e)
 	}
+	if o, ok := s.Orders(); !ok || o.Obtained != 2 || o.Renewed != 0 || o.Missing != 0 || o.LastSuccess.IsZero() {
+		t.Errorf("Orders: %+v", o)
+	}
 	if _, err := s.Challenge(&tls.ClientHelloInfo{ServerName: "a.example.com"}); !errors.Is(err, certs.ErrNone) {
 		t.Errorf("a challenge after the validation: %v", err)
 	}
@@ -143,6 +146,9 @@ func TestACertificateIsRenewedBeforeItExpires(t *testing.T) {
 		c, err := m.Certificate("a.example.com")
 		return err == nil && c.Leaf.NotAfter.After(first.Leaf.NotAfter)
 	})
+	if o := m.Orders(); o.Obtained != 1 || o.Renewed == 0 {
+		t.Errorf("orders: %+v", o)
+	}
 }
 
 func TestAnAuthorityThatHasForgottenTheAccountGetsANewOne(t *testing.T) {
@@ -202,4 +208,74 @@ func TestManagersAreComparedByWhatTheyOrder(t *testing.T) {
 			t.Errorf("another %s is equal", name)
 		}
 	}
+}
+
+// Until there is a certificate, who asks for it is told how the order stands.
+func TestATrialThatFailsIsDescribed(t *testing.T) {
+	a := newAuthority(t, life)
+	_ = a.tls.Close() // nobody answers validations
+	m, s := manager(t, a.config(t, "a.example.com", "b.example.com"))
+	told := func() string {
+		_, err := s.Choices("a.example.com")
+		if !errors.Is(err, certs.ErrNone) {
+			t.Fatalf("it is no ErrNone: %v", err)
+		}
+		return err.Error()
+	}
+	if text := told(); !strings.Contains(text, "the process that orders it says more") {
+		t.Errorf("before the start: %s", text)
+	}
+	log := &journal{}
+	began := time.Now().Add(-time.Second).Truncate(time.Second)
+	m.Start(log.logger())
+	eventually(t, "two failures", log, func() bool { o := m.Orders(); return o.Failed == 2 })
+	eventually(t, "the time of the next try", log, func() bool { return strings.Contains(told(), "again at ") })
+	_, err := m.Certificate("a.example.com")
+	p, ok := errors.AsType[*certs.Pending](err)
+	if !ok || p.Since.Before(began) || p.Next.Sub(p.Since) < time.Minute || !strings.HasPrefix(p.Last, "unauthorized: Failed to connect") {
+		t.Errorf("after a failure: %+v, %v", p, err)
+	}
+	o := m.Orders()
+	if o.Missing != 2 || o.Obtained != 0 || o.LastFailure.Before(began) || !o.LastSuccess.IsZero() {
+		t.Errorf("orders: %+v", o)
+	}
+	m.Stop()
+	if again := m.Orders(); again != o {
+		t.Errorf("after the stop: %+v, before it %+v", again, o)
+	}
+}
+
+// What keeps certmagic from ordering, or from keeping what was issued, is no event of it and told nevertheless.
+func TestAStorageThatFailsIsToldOfThoseThatWait(t *testing.T) {
+	a := newAuthority(t, life)
+	t.Run("before anything is ordered", func(t *testing.T) {
+		cfg := a.config(t, "a.example.com")
+		m, _ := manager(t, cfg)
+		if err := os.WriteFile(cfg.Storage, nil, 0o600); err != nil { // in the place of the directory
+			t.Fatal(err)
+		}
+		storageFails(t, m, "not a directory")
+	})
+	t.Run("when the certificate is there", func(t *testing.T) {
+		cfg := a.config(t, "a.example.com")
+		m, s := manager(t, cfg)
+		a.serve(t, s)
+		if err := errors.Join(os.MkdirAll(cfg.Storage, 0o700), os.Symlink("nowhere", filepath.Join(cfg.Storage, "certificates"))); err != nil {
+			t.Fatal(err)
+		}
+		storageFails(t, m, "saving assets")
+	})
+}
+
+// storageFails starts m, whose order is to fail for want of a storage.
+func storageFails(t *testing.T, m *acme.Manager, why string) {
+	t.Helper()
+	log := &journal{}
+	m.Start(log.logger())
+	told := func() string { _, err := m.Certificate("a.example.com"); return err.Error() }
+	eventually(t, "the failure", log, func() bool { return strings.Contains(told(), why) })
+	if o := m.Orders(); o.Failed != 1 || o.LastFailure.IsZero() || o.Missing != 1 {
+		t.Errorf("orders: %+v; %s", o, told())
+	}
+	m.Stop()
 }

@@ -1,0 +1,186 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+)
+
+// ledger is what has come of the orders of a Manager, as certmagic tells it by events. It is safe for any number of goroutines.
+type ledger struct {
+	mu     sync.Mutex
+	orders certs.Orders      // without Missing
+	trials map[string]*trial // by name, of those that there was no certificate for
+}
+
+// trial is what is known of the first certificate for a name.
+type trial struct {
+	certs.Pending
+	over bool // it was obtained
+}
+
+// begin notes that a certificate for a name is tried for from now on, if it is not already.
+func (l *ledger) begin(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.trials[name]; ok {
+		return
+	}
+	if l.trials == nil {
+		l.trials = map[string]*trial{}
+	}
+	l.trials[name] = &trial{Pending: certs.Pending{Since: time.Now()}}
+}
+
+// pending is how the trial for a name stands.
+func (l *ledger) pending(name string) *certs.Pending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.trials[name]; t != nil {
+		now := t.Pending
+		return &now
+	}
+	return &certs.Pending{}
+}
+
+// stats copies the counters.
+func (l *ledger) stats() certs.Orders {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.orders
+}
+
+// event takes down what certmagic tells; it is [certmagic.Config.OnEvent]. An error would end what is under way.
+func (l *ledger) event(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	switch event {
+	case "cert_obtaining":
+		l.begun(name)
+	case "cert_obtained":
+		renewal, _ := data["renewal"].(bool)
+		l.succeeded(name, renewal)
+	case "cert_failed":
+		err, _ := data["error"].(error)
+		l.failed(name, err)
+	}
+	return nil
+}
+
+func (l *ledger) succeeded(name string, renewal bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.orders.LastSuccess = time.Now()
+	if renewal {
+		l.orders.Renewed++
+	} else {
+		l.orders.Obtained++
+	}
+	if t := l.trials[name]; t != nil {
+		*t = trial{certs.Pending{Since: t.Since}, true} // it is there in a moment
+	}
+}
+
+// begun notes that a try is under way.
+func (l *ledger) begun(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.trials[name]; t != nil {
+		t.Next = time.Time{}
+	}
+}
+
+// failed notes a try that came to nothing. One that was cut short by a stop is none.
+func (l *ledger) failed(name string, err error) {
+	if err != nil && strings.HasSuffix(err.Error(), context.Canceled.Error()) { // which certmagic does not always wrap
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.orders.Failed++
+	l.orders.LastFailure = time.Now()
+	if t := l.trials[name]; t != nil {
+		t.Last = short(err)
+	}
+}
+
+// logged takes from the log of certmagic what is no event: when the next try is, and that a first certificate was not even
+// ordered, or could not be stored.
+func (l *ledger) logged(err error, again time.Duration) {
+	name, what := about(err)
+	if o, ok := errors.AsType[*orderError](err); ok {
+		name = o.name // there is an event for it
+	} else if l.waits(name) {
+		l.failed(name, errors.New(what))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.trials[name]; t != nil && again > 0 {
+		t.Next = time.Now().Add(again)
+	}
+}
+
+// about takes apart how certmagic says what an error is about: "[a.example.com] Obtain: …" or "a.example.com: caching
+// certificate: …".
+func about(err error) (name, what string) {
+	if rest, ok := strings.CutPrefix(err.Error(), "["); ok {
+		name, what, _ = strings.Cut(rest, "] ")
+		return name, what
+	}
+	name, what, _ = strings.Cut(err.Error(), ": ")
+	return name, what
+}
+
+// waits reports whether a name waits for its first certificate.
+func (l *ledger) waits(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.trials[name]
+	return t != nil && !t.over
+}
+
+// orderError is an error of an order, with the name that was ordered for.
+type orderError struct {
+	name string
+	err  error
+}
+
+func (e *orderError) Error() string { return e.err.Error() }
+func (e *orderError) Unwrap() error { return e.err }
+
+// maxShort bounds what is told of an error in a log line, which has other things to say, too. In bytes.
+const maxShort = 90
+
+// short says in short what went wrong, in printable ASCII: of an authority's problem the type and the beginning of its detail
+// (RFC 8555 §6.7); of any other error the beginning and the end, where the cause stands.
+func short(err error) string {
+	if err == nil {
+		return ""
+	}
+	if p, ok := errors.AsType[acme.Problem](err); ok {
+		text := printable(strings.TrimPrefix(p.Type, acme.ProblemTypeNamespace) + ": " + p.Detail)
+		if len(text) > maxShort {
+			text = text[:maxShort-3] + "..."
+		}
+		return text
+	}
+	text := printable(err.Error())
+	if over := len(text) - maxShort; over > 0 {
+		text = text[:maxShort/2] + "..." + text[maxShort/2+over+3:]
+	}
+	return text
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,68 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+	"go.uber.org/zap"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
+)
+
+// What is told of orders is what certmagic has told, and what is told of a name fits into a log line.
+func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{}
+		tell := func(event, name string, renewal bool, err error) {
+			t.Helper()
+			if bad := l.event(t.Context(), event, map[string]any{"identifier": name, "renewal": renewal, "error": err}); bad != nil {
+				t.Error(bad)
+			}
+		}
+		is := func(want string) {
+			t.Helper()
+			err := error(l.pending("a.example.com"))
+			if got := err.Error(); got != "certs: ACME has not obtained the certificate yet"+want || !errors.Is(err, certs.ErrNone) {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if n := len(strings.TrimPrefix(err.Error(), "certs: ")); n > 200 { // terminate cuts more off
+				t.Errorf("%d bytes", n)
+			}
+		}
+		is(": the process that orders it says more, by GET /v1/explain")
+		l.begin("a.example.com")
+		start := time.Now()
+		time.Sleep(time.Second)
+		l.begin("a.example.com")
+		is(" (tried since 2000-01-01T00:00:00Z)")
+
+		problem := acme.Problem{Type: acme.ProblemTypeRateLimited, Status: 429, Detail: "too many certificates\nfor this “name” " + strings.Repeat("and so on ", 100)}
+		err := &orderError{"a.example.com", fmt.Errorf("order: %w", problem)}
+		tell("cert_obtaining", "a.example.com", false, nil)
+		tell("cert_failed", "a.example.com", false, err)
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("will retry", zap.Error(fmt.Errorf("[a.example.com] Obtain: %w", err)), zap.Duration("retrying_in", time.Minute))
+		is(" (tried since 2000-01-01T00:00:00Z, again at 2000-01-01T00:01:01Z): rateLimited: too many certificates?for this ?name? and so on and so on and so on and so...")
+		time.Sleep(time.Minute)
+		tell("cert_obtaining", "a.example.com", false, nil)
+		tell("cert_failed", "a.example.com", false, context.Canceled) // by a stop
+		if o, want := l.stats(), (certs.Orders{Failed: 1, LastFailure: start.Add(time.Second)}); o != want {
+			t.Errorf("after a failure %+v, want %+v", o, want)
+		}
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("b.example.com: obtaining certificate: of a name that is not tried for")))
+		tell("cert_obtained", "a.example.com", false, nil)
+		tell("cert_obtained", "b.example.com", true, nil)
+		tell("cached_managed_cert", "", false, nil)
+		if o, want := l.stats(), (certs.Orders{Obtained: 1, Renewed: 1, Failed: 1, LastFailure: start.Add(time.Second), LastSuccess: time.Now()}); o != want {
+			t.Errorf("after successes %+v, want %+v", o, want)
+		}
+		is(" (tried since 2000-01-01T00:00:00Z)") // it is there in a moment
+	})
+}

@@ -1,0 +1,56 @@
+package certs
+
+import "time"
+
+// Waiter is a [net.Conn] of a handshake that waits in its own way. A hello whose Conn is one waits by it for a certificate
+// that is on its way into a directory, so that whoever bounds the handshakes under way can let others go on meanwhile.
+type Waiter interface {
+	// Wait waits for d, or until the connection is to end, and reports whether it goes on.
+	Wait(d time.Duration) bool
+}
+
+// sleep waits for whoever is no Waiter.
+func sleep(d time.Duration) bool {
+	time.Sleep(d)
+	return true
+}
+
+// doubt is about a certificate and a key that did not belong together when they were read: they may be on their way, one
+// rename after the other. So they are read again a few times, and then not before they have changed. It does not matter how
+// many handshakes ask for them: the tries are those of the pair. The zero doubt is none.
+type doubt struct {
+	tries   int
+	settled bool     // there were enough: the pair is broken until it changes
+	stamps  [2]Stamp // of what was read at last
+	wrong   Errors   // with it
+}
+
+// note takes down what reading a pair has shown. It returns after how long the pair is to be read again; 0 says that what is
+// wrong with it is no matter of time, or was given enough.
+func (d *doubt) note(stamps [2]Stamp, wrong Errors) time.Duration {
+	if !isMismatch(wrong) {
+		*d = doubt{}
+		return 0
+	}
+	if d.settled && (!d.stamps[0].same(stamps[0]) || !d.stamps[1].same(stamps[1])) {
+		*d = doubt{} // another swap
+	}
+	d.stamps, d.wrong = stamps, wrong
+	if d.settled {
+		return 0
+	}
+	pause := swapPause << d.tries
+	d.tries++
+	if d.settled = d.tries == swapTries; d.settled {
+		return 0
+	}
+	return pause
+}
+
+// remains returns what is wrong with a pair that was given enough time and has not changed since; nil if it is to be read.
+func (d *doubt) remains(f PairFile) Errors {
+	if d.settled && d.stamps[0].Unchanged(StampOf(f.Cert)) && d.stamps[1].Unchanged(StampOf(f.Key)) {
+		return d.wrong
+	}
+	return nil
+}
