@@ -15,6 +15,7 @@ import (
 // ledger is what has come of the orders of a Manager, as certmagic tells it by events. It is safe for any number of goroutines.
 type ledger struct {
 	mu     sync.Mutex
+	pause  time.Duration     // how long what certmagic has given up rests
 	orders certs.Orders      // without Missing
 	trials map[string]*trial // by name, of those that there was no certificate for
 }
@@ -22,14 +23,16 @@ type ledger struct {
 // trial is what is known of the first certificate for a name.
 type trial struct {
 	certs.Pending
-	over bool // it was obtained
+	over    bool // it was obtained
+	stopped bool // certmagic has given up: see [ledger.takeStopped]
 }
 
 // begin notes that a certificate for a name is tried for from now on, if it is not already.
 func (l *ledger) begin(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.trials[name]; ok {
+	if t, ok := l.trials[name]; ok {
+		t.stopped = false
 		return
 	}
 	if l.trials == nil {
@@ -82,7 +85,7 @@ func (l *ledger) succeeded(name string, renewal bool) {
 		l.orders.Obtained++
 	}
 	if t := l.trials[name]; t != nil {
-		*t = trial{certs.Pending{Since: t.Since}, true} // it is there in a moment
+		*t = trial{Pending: certs.Pending{Since: t.Since}, over: true} // it is there in a moment
 	}
 }
 
@@ -111,7 +114,7 @@ func (l *ledger) failed(name string, err error) {
 
 // logged takes from the log of certmagic what is no event: when the next try is, and that a first certificate was not even
 // ordered, or could not be stored.
-func (l *ledger) logged(err error, again time.Duration) {
+func (l *ledger) logged(line string, err error, again time.Duration) {
 	name, what := about(err)
 	if o, ok := errors.AsType[*orderError](err); ok {
 		name = o.name // there is an event for it
@@ -120,9 +123,34 @@ func (l *ledger) logged(err error, again time.Duration) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.trials[name]; t != nil && again > 0 {
+	t := l.trials[name]
+	switch {
+	case t == nil || t.over:
+	case again > 0:
 		t.Next = time.Now().Add(again)
+	case gaveUp[line]:
+		t.stopped, t.Next = true, time.Now().Add(l.pause)
 	}
+}
+
+// gaveUp are the lines with which certmagic ends its tries. It does so where the storage fails before anything was ordered, and where
+// it has tried for thirty days.
+var gaveUp = map[string]bool{"job failed": true, "initiating certificate management": true}
+
+// retryAfter is how long what certmagic has given up rests. So long it is, too, until certmagic tries an order for the second time.
+const retryAfter = time.Minute
+
+// takeStopped returns the names whose tries have ended without a certificate and that it is time to try again. They go on from now.
+func (l *ledger) takeStopped(now time.Time) (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, t := range l.trials {
+		if t.stopped && !now.Before(t.Next) {
+			t.stopped, t.Next = false, time.Time{}
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // about takes apart how certmagic says what an error is about: "[a.example.com] Obtain: …" or "a.example.com: caching

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,7 @@ import (
 func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{}
+		l := &ledger{pause: time.Minute}
 		tell := func(event, name string, renewal bool, err error) {
 			t.Helper()
 			if bad := l.event(t.Context(), event, map[string]any{"identifier": name, "renewal": renewal, "error": err}); bad != nil {
@@ -57,10 +58,26 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 			t.Errorf("after a failure %+v, want %+v", o, want)
 		}
 		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("b.example.com: obtaining certificate: of a name that is not tried for")))
+		if names := l.takeStopped(time.Now().Add(time.Hour)); names != nil {
+			t.Errorf("%q are tried again, which goes on", names)
+		}
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("a.example.com: obtaining certificate: failed storage check: no space left on device")))
+		is(" (tried since 2000-01-01T00:00:00Z, again at 2000-01-01T00:02:01Z): obtaining certificate: failed storage check: no space left on device")
+		if names := l.takeStopped(time.Now()); names != nil {
+			t.Errorf("%q are tried again at once", names)
+		}
+		time.Sleep(time.Minute)
+		if names := l.takeStopped(time.Now()); !slices.Equal(names, []string{"a.example.com"}) {
+			t.Errorf("%q are tried again", names)
+		}
+		if names := l.takeStopped(time.Now()); names != nil {
+			t.Errorf("%q are tried twice", names)
+		}
+		is(" (tried since 2000-01-01T00:00:00Z): obtaining certificate: failed storage check: no space left on device")
 		tell("cert_obtained", "a.example.com", false, nil)
 		tell("cert_obtained", "b.example.com", true, nil)
 		tell("cached_managed_cert", "", false, nil)
-		if o, want := l.stats(), (certs.Orders{Obtained: 1, Renewed: 1, Failed: 1, LastFailure: start.Add(time.Second), LastSuccess: time.Now()}); o != want {
+		if o, want := l.stats(), (certs.Orders{Obtained: 1, Renewed: 1, Failed: 2, LastFailure: start.Add(61 * time.Second), LastSuccess: time.Now()}); o != want {
 			t.Errorf("after successes %+v, want %+v", o, want)
 		}
 		is(" (tried since 2000-01-01T00:00:00Z)") // it is there in a moment

@@ -10,15 +10,15 @@ import (
 )
 
 // forwardTo returns a logger for certmagic that writes to ours. What certmagic tells step by step is for debugging. failed is told
-// of each error, and after how long what failed is tried again; 0 if the line does not say so.
-func forwardTo(log *slog.Logger, failed func(err error, again time.Duration)) *zap.Logger {
+// of each line with an error, and after how long what failed is tried again; 0 if the line does not say so.
+func forwardTo(log *slog.Logger, failed func(line string, err error, again time.Duration)) *zap.Logger {
 	return zap.New(core{log, failed})
 }
 
 // core is a [zapcore.Core] in front of a [slog.Logger].
 type core struct {
 	log    *slog.Logger
-	failed func(err error, again time.Duration)
+	failed func(line string, err error, again time.Duration)
 }
 
 // levels are those of certmagic in ours.
@@ -54,7 +54,7 @@ func (c core) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedE
 // Write implements [zapcore.Core].
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if again, err := failureOf(fields); err != nil && levelOf(e.Level) >= slog.LevelError {
-		c.failed(err, again)
+		c.failed(e.Message, err, again)
 	}
 	c.log.LogAttrs(context.Background(), levelOf(e.Level), e.Message, attrs(fields)...)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 
@@ -65,6 +66,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg:     cfg,
 		storage: &certmagic.FileStorage{Path: cfg.Storage},
 		issuer:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
+		ledger:  ledger{pause: retryAfter},
 	}
 	m.loadAll()
 	return m, nil
@@ -193,13 +195,39 @@ func (m *Manager) Start(log *slog.Logger) {
 	}
 	m.now.Store(cache)
 	ctx, cancel := context.WithCancel(context.Background())
+	var trying sync.WaitGroup
+	trying.Go(func() { m.tryAgain(ctx, magic, log) })
 	m.stop = func() {
 		cancel()
+		trying.Wait()
 		cache.Stop()
 		orders.web.CloseIdleConnections()
 	}
-	if err := magic.ManageAsync(ctx, m.cfg.Names); err != nil {
+	m.manage(ctx, magic, m.cfg.Names, log)
+}
+
+// manage has names ordered, and renewed from then on.
+func (m *Manager) manage(ctx context.Context, magic *certmagic.Config, names []string, log *slog.Logger) {
+	if err := magic.ManageAsync(ctx, names); err != nil {
 		log.Error("certificates are not ordered", "error", err)
+	}
+}
+
+// tryAgain takes up what certmagic has given up, until ctx is done: a storage that was full or away when ordering began is there
+// again some time, and nobody should have to think of it then.
+func (m *Manager) tryAgain(ctx context.Context, magic *certmagic.Config, log *slog.Logger) {
+	tick := time.NewTicker(m.ledger.pause / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if names := m.ledger.takeStopped(now); len(names) > 0 {
+				log.Info("ordering again what had come to nothing", "hosts", len(names))
+				m.manage(ctx, magic, names, log)
+			}
+		}
 	}
 }
 

@@ -267,6 +267,29 @@ func TestAStorageThatFailsIsToldOfThoseThatWait(t *testing.T) {
 	})
 }
 
+// A storage that was away when ordering began is used once it is there, without a restart.
+func TestAStorageThatComesBackIsOrderedFor(t *testing.T) {
+	a := newAuthority(t, life)
+	cfg := a.config(t, "a.example.com")
+	m, s := manager(t, cfg)
+	a.serve(t, s)
+	if err := os.WriteFile(cfg.Storage, nil, 0o600); err != nil { // in the place of the directory
+		t.Fatal(err)
+	}
+	m.RestFor(20 * time.Millisecond)
+	log := &journal{}
+	m.Start(log.logger())
+	defer m.Stop()
+	eventually(t, "a second failure", log, func() bool { return m.Orders().Failed >= 2 })
+	if err := os.Remove(cfg.Storage); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the certificate", log, func() bool { _, err := m.Certificate("a.example.com"); return err == nil })
+	if o := m.Orders(); o.Obtained != 1 || o.Missing != 0 {
+		t.Errorf("orders: %+v", o)
+	}
+}
+
 // storageFails starts m, whose order is to fail for want of a storage.
 func storageFails(t *testing.T, m *acme.Manager, why string) {
 	t.Helper()
