@@ -21,7 +21,7 @@ type Route struct {
 	Pool   string  `json:"pool,omitempty"`
 	Split  []Share `json:"split,omitempty"`
 	Reject string  `json:"reject,omitempty"`
-	// Terminates says that TLS would end here. With which certificates, the file alone knows.
+	// Terminates says that TLS would end here. GET /v1/certificates has the certificates.
 	Terminates bool   `json:"terminates,omitempty"`
 	Origin     string `json:"origin"` // "file" or "overlay"
 }

@@ -100,24 +100,17 @@ func (q *certificateQuery) list(cmd *cobra.Command, socket *socketFlag, out *out
 // certificatesPage is how many certificates are asked for at a time: what the API gives at the most.
 const certificatesPage = 1000
 
-// fetch asks for page after page, and makes one of them.
+// fetch asks for all pages, and makes one of them.
 func (q *certificateQuery) fetch(ctx context.Context, p *peer) (*admin.CertificateList, error) {
 	all := &admin.CertificateList{Certificates: []admin.Certificate{}}
-	for {
-		want := certificatesPage
-		if q.limit > 0 {
-			want = min(want, q.limit-len(all.Certificates))
-		}
+	err := pages(q.limit, certificatesPage, func(want int, after string) (int, string, error) {
 		var page admin.CertificateList
-		query := filled(url.Values{}, map[string]string{"route": q.route, "pool": q.pool, "after": all.Next, "limit": strconv.Itoa(want)})
-		if _, err := p.get(ctx, admin.Call{Path: admin.Path("certificates"), Query: query}, &page); err != nil {
-			return nil, err
-		}
+		query := filled(url.Values{}, map[string]string{"route": q.route, "pool": q.pool, "after": after, "limit": strconv.Itoa(want)})
+		_, err := p.get(ctx, admin.Call{Path: admin.Path("certificates"), Query: query}, &page)
 		all.Certificates, all.Total, all.Next = append(all.Certificates, page.Certificates...), page.Total, page.Next
-		if all.Next == "" || len(all.Certificates) == q.limit {
-			return all, nil
-		}
-	}
+		return len(page.Certificates), page.Next, err
+	})
+	return all, err
 }
 
 // shown asks which certificate a client is shown.

@@ -81,23 +81,16 @@ func (q *routeQuery) list(cmd *cobra.Command, socket *socketFlag, out *outputFla
 // routesPage is how many routes are asked for at a time: what the API gives at the most.
 const routesPage = 10000
 
-// fetch asks for page after page, and makes one of them.
+// fetch asks for all pages, and makes one of them.
 func (q *routeQuery) fetch(ctx context.Context, p *peer) (*admin.RouteList, error) {
 	all := &admin.RouteList{Routes: []admin.Route{}}
-	for {
-		want := routesPage
-		if q.limit > 0 {
-			want = min(want, q.limit-len(all.Routes))
-		}
+	err := pages(q.limit, routesPage, func(want int, after string) (int, string, error) {
 		var page admin.RouteList
-		if _, err := p.get(ctx, admin.Call{Path: admin.Path("routes"), Query: q.values(want, all.Next)}, &page); err != nil {
-			return nil, err
-		}
+		_, err := p.get(ctx, admin.Call{Path: admin.Path("routes"), Query: q.values(want, after)}, &page)
 		all.Routes, all.Total, all.Next = append(all.Routes, page.Routes...), page.Total, page.Next
-		if all.Next == "" || len(all.Routes) == q.limit {
-			return all, nil
-		}
-	}
+		return len(page.Routes), page.Next, err
+	})
+	return all, err
 }
 
 func (q *routeQuery) values(limit int, after string) url.Values {
