@@ -134,6 +134,9 @@ func (c *checker) ciphersMakeSense(name string, t *file.Terminate, set *certs.Se
 	if a := t.ACME; a != nil {
 		keys[orderedKey(a.KeyType.V)] = true
 	}
+	if len(keys) == 0 {
+		return // there is worse to say
+	}
 	for _, s := range t.Ciphers {
 		for key := range keys {
 			if strings.Contains(tls.CipherSuiteName(s.V), "_"+key+"_") {

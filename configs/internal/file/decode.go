@@ -137,7 +137,7 @@ func (d *decoder) alias(v reflect.Value, n, at *yaml.Node, k *key) {
 func (d *decoder) plain(n *yaml.Node, nothing bool) bool {
 	switch {
 	case n.Style&yaml.TaggedStyle != 0:
-		d.add(d.place(n), "remove it; quotes make text of a value", "%s: the tag %s is not supported", d.here(), n.Tag)
+		d.add(d.place(n), "remove it; quotes make text of a value", "%s: the tag %s is not supported", d.here(), quote(n.Tag))
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null" && !nothing:
 		d.add(d.place(n), "remove the key, or give it a value", "%s has no value", d.here())
 	default:
