@@ -83,7 +83,7 @@ func (m *Manager) edit(ctx context.Context, opt ChangeOptions, parse func(config
 		return nil, err
 	}
 	defer m.end()
-	asked, err := parse(served{m.balancer, m.boot.listen})
+	asked, err := contained(m.log, func() (*configs.Change, error) { return parse(served{m.balancer, m.boot.listen}) })
 	if err != nil {
 		return nil, refuse(err, "")
 	}

@@ -51,6 +51,8 @@ type Manager struct {
 	log   *slog.Logger
 	now   func() time.Time
 	boot  process // as the process was started
+	// parseFile is configs.ParseWith; tests have others.
+	parseFile func(name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error)
 
 	shown view // for readers
 
@@ -108,7 +110,7 @@ func newManager(opt *Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now, turn: make(chan struct{}, 1),
-		sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
+		parseFile: configs.ParseWith, sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}

@@ -178,7 +178,7 @@ func (m *Manager) nothing() *Result {
 
 // parse checks the file of l with its entries on top, and drops the deletions that have become needless.
 func (m *Manager) parse(l *loading) (*configs.Config, error) {
-	cfg, err := configs.ParseWith(l.file.name, l.file.data, l.file.dir, l.entries.laid())
+	cfg, err := m.read(l.file, l.entries.laid())
 	if err != nil {
 		return nil, refuse(err, m.overlayHint(l, err))
 	}
@@ -201,7 +201,7 @@ func (m *Manager) overlayHint(l *loading, err error) string {
 	if len(l.entries) == 0 {
 		return ""
 	}
-	if _, err := configs.Parse(l.file.name, l.file.data, l.file.dir); err != nil {
+	if _, err := m.read(l.file, nil); err != nil {
 		return ""
 	}
 	return "without the overlay the file is sound: " + what + l.entries.String()
