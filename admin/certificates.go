@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"math"
 	"strconv"
 	"time"
 
@@ -134,7 +133,8 @@ func listCertificates(a *api, q *query) (any, error) {
 		return nil, err
 	}
 	list, now, on := &CertificateList{Certificates: []Certificate{}}, time.Now(), after == ""
-	var end func() string // the place of the last one on the page
+	var end func() string           // the place of the last one on the page
+	dirs := map[string]certs.Held{} // those on the page: routes may share them
 	for _, h := range a.holders() {
 		takes := h.passes(&only)
 		for i := range h.set.Parts() {
@@ -148,7 +148,7 @@ func listCertificates(a *api, q *query) (any, error) {
 			case len(list.Certificates) == limit:
 				list.Next = end()
 			default:
-				list.Certificates = append(list.Certificates, h.show(i, now))
+				list.Certificates = append(list.Certificates, h.show(i, now, dirs))
 				end = func() string { return h.place(i) }
 			}
 		}
@@ -176,9 +176,16 @@ func (h *holder) place(part int) string {
 // sources are the words for where a certificate comes from.
 var sources = map[certs.Kind]string{certs.FromFile: "file", certs.FromDirectory: "directory", certs.FromACME: "acme"}
 
-// show tells of one part of what h has.
-func (h *holder) show(part int, now time.Time) Certificate {
-	held := h.set.Held(part)
+// show tells of one part of what h has. dirs remembers what directories hold, and may be nil.
+func (h *holder) show(part int, now time.Time, dirs map[string]certs.Held) Certificate {
+	dir := h.set.Dir(part)
+	held, known := dirs[dir]
+	if !known {
+		held = h.set.Held(part)
+		if dir != "" && dirs != nil {
+			dirs[dir] = held
+		}
+	}
 	c := Certificate{
 		Route: h.route, Pool: h.pool, Source: sources[held.Kind], File: held.File, Host: held.Host, Names: []string{},
 		Default: held.Default && h.pool == "", RefusedTotal: held.RefusedAll, // towards backends there is nothing but a default
@@ -221,9 +228,18 @@ func (c *Certificate) describe(x *certs.Choice, now time.Time) {
 	}
 }
 
-// daysLeft counts whole days; of what has expired, from -1.
+// daysLeft counts whole days; of what has expired, from -1. A [time.Duration] would end after 292 years, and certificates of
+// devices end in the year 9999 (RFC 5280 §4.1.2.5).
 func daysLeft(end, now time.Time) int {
-	return int(math.Floor(end.Sub(now).Hours() / 24))
+	const day = 24 * 60 * 60
+	seconds := end.Unix() - now.Unix()
+	if end.Nanosecond() < now.Nanosecond() {
+		seconds--
+	}
+	if seconds < 0 {
+		seconds -= day - 1 // division rounds towards 0
+	}
+	return int(seconds / day)
 }
 
 // shortened is a common name of the length that it may have: nobody holds those who issue certificates to it.

@@ -298,3 +298,49 @@ func leafShown(addr, name string, cfg *tls.Config) string {
 	defer c.Close()
 	return string(c.ConnectionState().PeerCertificates[0].Raw)
 }
+
+// Routes may share a directory, of which very much may be in memory: it is looked at once for a page, and not for each route.
+func TestAListLooksAtADirectoryOnce(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	dir := t.TempDir()
+	var b strings.Builder
+	b.WriteString("reload: {watch: false}\nlisteners: [{name: public, bind: [\"127.0.0.1:0\"]}]\npools: [{name: web, backends: [\"127.0.0.1:9101\"]}]\nroutes:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - {name: r%d, hosts: [\"*.h%d.example.com\"], pool: web, terminate: {directories: [%s]}}\n", i, i, dir)
+	}
+	y := newYardOf(t, b.String())
+	set := setOf(y.balancer.Routes().Route("r0"))
+	for i := range 2000 { // what strangers have asked for
+		_, _ = set.Choices(fmt.Sprintf("n.s%d.example.com", i))
+	}
+	best := func(limit string) time.Duration {
+		took := time.Hour
+		for range 5 {
+			start := time.Now()
+			y.certificates(t, "limit="+limit)
+			took = min(took, time.Since(start))
+		}
+		return took
+	}
+	if one, all := best("1"), best("1000"); all > one*n/4 {
+		t.Errorf("%d routes take %v, one %v", n, all, one)
+	}
+}
+
+func TestDaysLeftOfEndsFarAway(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		end  time.Time
+		want int
+	}{
+		{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), 2912442}, // RFC 5280 §4.1.2.5: it has no end
+		{time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), -739616},
+		{now, 0}, {now.Add(-time.Nanosecond), -1}, {now.Add(24*time.Hour - 1), 0}, {now.Add(24 * time.Hour), 1},
+	} {
+		if got := daysLeft(c.end, now); got != c.want {
+			t.Errorf("%v: %d days, want %d", c.end, got, c.want)
+		}
+	}
+}

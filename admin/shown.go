@@ -77,7 +77,7 @@ func (s *Shown) show(set *certs.Set, x *certs.Choice, now time.Time) *Certificat
 	kind, part := set.From(x)
 	c := Certificate{Route: s.Route, Source: sources[kind], File: x.File, Names: []string{}}
 	if kind == certs.FromFile {
-		c = (&holder{route: s.Route, set: set}).show(part, now) // its newest files may be refused
+		c = (&holder{route: s.Route, set: set}).show(part, now, nil) // its newest files may be refused
 	}
 	c.Default = x.Default
 	c.describe(x, now)

@@ -97,12 +97,7 @@ func setOfPool(p *livePool) *certs.Set {
 }
 
 // expiries tells of the certificates in force.
-func (s *Server) expiries() (all []certs.Expiry) {
-	for _, set := range s.kept.Load().sets {
-		all = append(all, set.Expiries()...)
-	}
-	return all
-}
+func (s *Server) expiries() []certs.Expiry { return certs.Expiries(s.kept.Load().sets) }
 
 // listEnds tells of the lists of revoked certificates in force.
 func (s *Server) listEnds() (all []terminate.ListEnd) {

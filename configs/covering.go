@@ -15,13 +15,13 @@ import (
 // have to this one (RFC 9113 §9.1.1), past what was asked of them. It is told once for each route. What directories and ACME
 // have is not known here.
 func (c *checker) covering(routes []file.Route, made []route.Route) {
-	asking := askers{map[string][]int{}, map[string][]string{}}
+	all := askers{}
 	for i := range routes {
 		if needsClient(&routes[i]) {
-			asking.add(i, made[i].Hosts)
+			all.add(i, routes[i].Terminate.ClientAuth.CA.V, &made[i])
 		}
 	}
-	if len(asking.byHost) == 0 {
+	if len(all) == 0 {
 		return
 	}
 	for i := range routes {
@@ -29,11 +29,11 @@ func (c *checker) covering(routes []file.Route, made []route.Route) {
 		if t == nil || !slices.Contains(protocols(t.ALPN), "h2") {
 			continue
 		}
-		if cert, host, of := covered(routes, made, asking, i); of >= 0 {
+		if cert, of := all.covered(&routes[i], &made[i]); cert != nil {
 			at := c.pairAt(t, cert)
-			c.warnf(at, "give "+host+" a certificate of its own, and take its name out of this one",
+			c.warnf(at, "give "+of.host+" a certificate of its own, and take its name out of this one",
 				"route %q: %s is good for %s, too: clients with HTTP/2 send its requests here, past the client certificate that route %q asks for",
-				routes[i].Name.V, at.V, host, routes[of].Name.V)
+				routes[i].Name.V, at.V, of.host, routes[of.route].Name.V)
 		}
 	}
 }
@@ -44,63 +44,91 @@ func (c *checker) pairAt(t *file.Terminate, cert *certs.Choice) file.Path {
 	return t.Certificates[i].Cert
 }
 
-// covered finds the first certificate of route i that is good for a host of a route in asking that asks for more; of is -1
-// if there is none.
-func covered(routes []file.Route, made []route.Route, asking askers, i int) (cert *certs.Choice, host string, of int) {
-	own := func(host string) bool {
-		return slices.ContainsFunc(made[i].Hosts, func(h string) bool { return normalHost(h) == host })
+// askers are the routes that need a client certificate, by each name of a certificate that is good for a host of theirs, and then
+// by their listeners. Very many can have one name and one ca: what is not asking more is passed over at once.
+type askers map[string]map[string]*asking
+
+// asking are those on the same listeners.
+type asking struct {
+	listeners []string
+	cas       []string // in the order of the file
+	byCA      map[string][]asker
+}
+
+// asker is a host of a route that needs a client certificate.
+type asker struct {
+	host  string // as certificates have it
+	route int
+}
+
+func (a askers) add(route int, ca string, made *route.Route) {
+	for _, host := range made.Hosts {
+		host = normalHost(host)
+		a.put(host, made.Listeners, ca, asker{host, route})
+		if label, parent, _ := strings.Cut(host, "."); label != "*" && !strings.HasPrefix(label, "~") {
+			a.put("*."+parent, made.Listeners, ca, asker{host, route})
+		}
 	}
-	for _, cert := range pairsOf(&made[i]) {
+}
+
+func (a askers) put(name string, listeners []string, ca string, who asker) {
+	if a[name] == nil {
+		a[name] = map[string]*asking{}
+	}
+	key := strings.Join(listeners, "\n")
+	on := a[name][key]
+	if on == nil {
+		on = &asking{listeners: listeners, byCA: map[string][]asker{}}
+		a[name][key] = on
+	}
+	if on.byCA[ca] == nil {
+		on.cas = append(on.cas, ca)
+	}
+	on.byCA[ca] = append(on.byCA[ca], who)
+}
+
+// covered finds the first certificate of a route that is good for a host of another one that asks for more, and that host; nil if
+// there is none.
+func (a askers) covered(r *file.Route, made *route.Route) (*certs.Choice, asker) {
+	own := map[string]bool{}
+	for _, host := range made.Hosts {
+		own[normalHost(host)] = true
+	}
+	for _, cert := range pairsOf(made) {
 		for _, name := range cert.Names {
-			for _, host := range asking.under(name) {
-				for _, j := range asking.byHost[host] {
-					if asksMore(&routes[j], &routes[i]) && !own(host) && meet(made[i].Listeners, made[j].Listeners) {
-						return cert, host, j
-					}
+			var first *asker
+			for _, on := range a[name] { // in no order
+				if !meet(made.Listeners, on.listeners) {
+					continue
+				}
+				if s := on.more(r, own); s != nil && (first == nil || s.route < first.route) {
+					first = s
 				}
 			}
-		}
-	}
-	return nil, "", -1
-}
-
-// askers are the routes that need a client certificate.
-type askers struct {
-	byHost   map[string][]int    // by the host, as certificates have it
-	byParent map[string][]string // hosts by what follows their first label
-}
-
-func (a askers) add(route int, hosts []string) {
-	for _, host := range hosts {
-		host = normalHost(host)
-		if _, ok := a.byHost[host]; !ok {
-			if label, parent, _ := strings.Cut(host, "."); label != "*" && !strings.HasPrefix(label, "~") {
-				a.byParent[parent] = append(a.byParent[parent], host)
+			if first != nil {
+				return cert, *first
 			}
 		}
-		a.byHost[host] = append(a.byHost[host], route)
 	}
+	return nil, asker{}
 }
 
-// under are the hosts that a name of a certificate is good for.
-func (a askers) under(name string) []string {
-	var hosts []string
-	if _, ok := a.byHost[name]; ok {
-		hosts = append(hosts, name)
+// more finds a host, no own one, whose clients are asked for what route r does not ask for; nil if there is none.
+func (on *asking) more(r *file.Route, own map[string]bool) *asker {
+	for _, ca := range on.cas {
+		if needsClient(r) && r.Terminate.ClientAuth.CA.V == ca {
+			continue
+		}
+		all := on.byCA[ca]
+		if i := slices.IndexFunc(all, func(s asker) bool { return !own[s.host] }); i >= 0 {
+			return &all[i]
+		}
 	}
-	if parent, wild := strings.CutPrefix(name, "*."); wild {
-		hosts = append(hosts, a.byParent[parent]...)
-	}
-	return hosts
+	return nil
 }
 
 func needsClient(r *file.Route) bool {
 	return r.Terminate != nil && r.Terminate.ClientAuth != nil && r.Terminate.ClientAuth.Require.V
-}
-
-// asksMore reports whether a client may be welcome on route b that is none on a.
-func asksMore(a, b *file.Route) bool {
-	return !needsClient(b) || a.Terminate.ClientAuth.CA.V != b.Terminate.ClientAuth.CA.V
 }
 
 // pairsOf are the certificates in files of a route whose TLS ends here.

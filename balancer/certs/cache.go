@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// maxEntries is how many base names of directories are remembered with their certificates, and how many others that there
+// maxEntries is how many base names of directories are remembered with their files, and how many others that there
 // are no files of. A certificate on P-256 takes 4.5 KiB with its chain: 18 MiB in all.
 const maxEntries = 4096
 

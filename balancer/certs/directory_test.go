@@ -269,3 +269,54 @@ func BenchmarkLookAtAPair(b *testing.B) {
 		s.refresh(time.Now())
 	}
 }
+
+// A file that is not good is told of once, whatever else is asked for meanwhile, and by the Set that is in force: a check of
+// a configuration looks, too, and has no log.
+func TestABrokenFileIsToldOfOnceByWhoIsInForce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, log, _ := counted(t, dir)
+	checked := open(t, &Config{Dirs: []string{dir}})
+	checked.dirs[0].memory = s.dirs[0].memory
+	old := time.Now().Add(-time.Minute)
+	both := func(name string, cert []byte) {
+		t.Helper()
+		path := write(t, dir, name, cert, keyPEM(t, ecKey()))
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both("a.example.com.pem", []byte("no certificate"))
+	both("b.example.com.pem", certFor(t, ecKey(), life, "b.example.com"))
+	if _, err := choose(s, "b.example.com"); err != nil {
+		t.Fatal(err)
+	}
+	both("b.example.com.pem", []byte("no certificate"))
+	later := func(s *Set, name string) {
+		t.Helper()
+		age(s, name)
+		if _, err := choose(s, name); (err == nil) != (name == "b.example.com") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for range 3 {
+		later(checked, "a.example.com")
+		later(checked, "b.example.com")
+	}
+	log.take()
+	for range 3 {
+		later(s, "a.example.com")
+		later(s, "b.example.com")
+		for i := range 200 { // more than are remembered
+			if _, err := choose(s, fmt.Sprintf("n%d.example.net", i)); !errors.Is(err, ErrNone) {
+				t.Fatal(err)
+			}
+		}
+	}
+	text := log.take()
+	for _, name := range []string{"a.example.com.pem", "b.example.com.pem"} {
+		if n := strings.Count(text, name); n != 1 {
+			t.Errorf("%d lines about %s:\n%s", n, name, text)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -31,6 +32,7 @@ type finding struct {
 	lost  *Error   // why nothing can be told of the files: what was there before stays; nil: it can
 	at    time.Time
 	pause time.Duration // after which it is to be looked again, since files may be on their way; 0: they are not
+	told  bool          // the log says what is wrong
 }
 
 // isOld reports whether it is time to look again.
@@ -63,7 +65,9 @@ func (e *entry) lookOnce(log *slog.Logger) *finding {
 		return before // by whoever held the lock
 	}
 	now := e.find(log)
-	if now.pause == 0 && (before.pause > 0 || !before.broken()) {
+	now.told = before.told && now.settled()
+	if now.settled() && !now.told && log.Enabled(context.Background(), slog.LevelError) { // a Set that is not in force tells nothing
+		now.told = true
 		for _, w := range now.wrong {
 			if !w.outage { // otherwise the place tells it
 				log.Error("certificate of a directory not taken", w.attrs()...)
@@ -71,11 +75,17 @@ func (e *entry) lookOnce(log *slog.Logger) *finding {
 		}
 	}
 	e.last.Store(now)
-	if now.list != nil || before.list != nil {
-		e.cache.move(e, now.list != nil)
+	if now.there() || before.there() {
+		e.cache.move(e, now.there())
 	}
 	return now
 }
+
+// there reports whether there is a file, be it good or not. Names that somebody has made up drive out none of these.
+func (f *finding) there() bool { return f.list != nil || f.broken() }
+
+// settled reports whether a file is not good, and not on its way either.
+func (f *finding) settled() bool { return f.pause == 0 && f.broken() }
 
 // broken reports whether a file has been read and is not good.
 func (f *finding) broken() bool {

@@ -11,22 +11,31 @@ type Expiry struct {
 
 // Expiries tells of every certificate of a pair and of ACME, and of each directory the one that expires first among those
 // that are in memory. Their files and directories come from the configuration, so that they can be labels of metrics.
-func (s *Set) Expiries() []Expiry {
-	var all []Expiry
-	for _, c := range s.index.Load().all {
-		all = append(all, c.expiry(c.File))
-	}
-	for _, d := range s.dirs {
-		if c := d.held().Cert; c != nil {
-			all = append(all, c.expiry(d.path))
+func (s *Set) Expiries() []Expiry { return Expiries([]*Set{s}) }
+
+// Expiries are those of several Sets. A directory is looked at, and told of, once: very many may share it.
+func Expiries(sets []*Set) (all []Expiry) {
+	seen := map[string]bool{}
+	for _, s := range sets {
+		for _, c := range s.index.Load().all {
+			all = append(all, c.expiry(c.File))
 		}
-	}
-	if s.acme == nil {
-		return all
-	}
-	for _, name := range s.acme.Names() {
-		if list, _ := s.ordered(name); list != nil {
-			all = append(all, list[0].expiry(list[0].File))
+		for _, d := range s.dirs {
+			if seen[d.path] {
+				continue
+			}
+			seen[d.path] = true
+			if c := d.held().Cert; c != nil {
+				all = append(all, c.expiry(d.path))
+			}
+		}
+		if s.acme == nil {
+			continue
+		}
+		for _, name := range s.acme.Names() {
+			if list, _ := s.ordered(name); list != nil {
+				all = append(all, list[0].expiry(list[0].File))
+			}
 		}
 	}
 	return all

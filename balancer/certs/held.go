@@ -47,6 +47,15 @@ func (s *Set) Parts() int {
 	return n
 }
 
+// Dir is the directory that a part is; "" if it is none. What [Set.Held] tells of it is the same for all Sets, and takes a look at
+// all that is in memory: whoever asks for many parts asks once for each directory.
+func (s *Set) Dir(part int) string {
+	if part -= len(s.pairs); part >= 0 && part < len(s.dirs) {
+		return s.dirs[part].path
+	}
+	return ""
+}
+
 // Held tells of one of the parts, which are counted from 0 in the order of [Set.Parts]. It reads no file and waits for
 // nobody who does.
 func (s *Set) Held(part int) Held {
@@ -94,9 +103,7 @@ func (d *directory) held() Held { return d.memory.held(d.path) }
 
 func (m *cache) held(dir string) Held {
 	h := Held{Kind: FromDirectory, File: dir}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for e := range m.of(dir) {
+	for _, e := range m.entriesOf(dir) {
 		now := e.known()
 		h.InUse += len(now.list)
 		h.Refused = append(append(h.Refused, now.wrong...), now.stale...)
@@ -110,4 +117,11 @@ func (m *cache) held(dir string) Held {
 	h.RefusedAll = len(h.Refused)
 	h.Refused = h.Refused[:min(h.RefusedAll, mostRefused)]
 	return h
+}
+
+// entriesOf are the entries of a directory. Handshakes wait for mu: nothing else is done under it.
+func (m *cache) entriesOf(dir string) []*entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(m.of(dir))
 }

@@ -151,3 +151,38 @@ func TestChoicesTellWhereTheyComeFrom(t *testing.T) {
 		}
 	}
 }
+
+// Metrics ask for the ends of all certificates: a directory of many routes is looked at once.
+func TestADirectoryOfManySetsIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	dir := t.TempDir()
+	first, _, _ := counted(t, dir)
+	m := first.dirs[0].memory
+	m.present.size = n
+	for i := range n {
+		e := m.entry(dir, fmt.Sprintf("h%d.example.com", i))
+		e.last.Store(&finding{list: []*Choice{{File: "a.pem", NotAfter: time.Now().Add(time.Duration(i) * time.Hour)}}})
+		m.move(e, true)
+	}
+	sets := []*Set{first}
+	for len(sets) < n {
+		s := open(t, &Config{Dirs: []string{dir}})
+		s.dirs[0].memory = m
+		sets = append(sets, s)
+	}
+	best := func(sets []*Set) time.Duration {
+		took := time.Hour
+		for range 5 {
+			start := time.Now()
+			if all := Expiries(sets); len(all) != 1 || all[0].File != dir || time.Until(all[0].NotAfter) > 0 {
+				t.Fatalf("%v", all)
+			}
+			took = min(took, time.Since(start))
+		}
+		return took
+	}
+	if one, all := best(sets[:1]), best(sets); all > one*n/4 {
+		t.Errorf("%d Sets take %v, one %v", n, all, one)
+	}
+}

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"log/slog"
 	"slices"
@@ -155,7 +156,7 @@ func (p *pair) refuse(stamps [2]Stamp, wrong Errors, log *slog.Logger) {
 	if again || p.told {
 		p.wrong.Store(&wrong)
 	}
-	if !again || p.told {
+	if !again || p.told || !log.Enabled(context.Background(), slog.LevelError) { // a Set that is not in force tells nothing
 		return
 	}
 	p.told = true

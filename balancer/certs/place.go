@@ -90,11 +90,15 @@ func (p *place) survey() (info fs.FileInfo, empty bool, err error) {
 	return info, err != nil, nil
 }
 
-// accept takes the directory as it is for what is meant: whoever puts a configuration in force has seen it.
+// accept takes the directory as it is for what is meant: whoever puts a configuration in force has seen it. But an empty one in
+// the place of one that had something in it is none, whatever is put in force meanwhile: others go by the directory, too.
 func (p *place) accept() {
 	now, empty, err := p.survey()
 	if err != nil {
 		return // it stays what it was
+	}
+	if full := p.full.Load(); empty && full != nil && !os.SameFile(*full, now) {
+		return
 	}
 	p.seen.Store(&now)
 	if empty {

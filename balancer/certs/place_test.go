@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,7 +94,7 @@ func TestADirectoryThatIsGoneIsNoReasonForTheDefault(t *testing.T) {
 	}
 }
 
-// An empty directory is one in which there is nothing, if whoever put the configuration in force has seen it so, or if it has
+// An empty directory is one in which there is nothing, if it was so when a configuration was first put in force, or if it has
 // become empty; and one that took the place of another is as good as that if there is something in it.
 func TestADirectoryMayBeEmptyOrAnotherOne(t *testing.T) {
 	t.Parallel()
@@ -127,8 +128,20 @@ func TestADirectoryMayBeEmptyOrAnotherOne(t *testing.T) {
 	if c, err := later(s, "a.example.com"); err == nil {
 		t.Errorf("replaced by an empty one: %v", c)
 	}
+	other := open(t, &Config{Dirs: []string{dir}})
+	other.dirs[0].memory = s.dirs[0].memory
+	other.start(slog.New(slog.DiscardHandler))
+	if c, err := later(s, "a.example.com"); err == nil {
+		t.Errorf("another route of the directory was put in force meanwhile: %v", c)
+	}
+	write(t, dir, "README")
+	isDefault("with any file in it")
+
+	s, dir, _ = placed(t)
+	remove(t, filepath.Join(dir, "a.example.com.pem"))
 	s.dirs[0].place().accept()
-	isDefault("empty, and put in force so")
+	replace()
+	isDefault("empty from the start, and replaced by an empty one")
 }
 
 // A file that is not found in a directory that is replaced meanwhile is looked for again.

@@ -3,6 +3,7 @@ package terminate
 import (
 	"crypto/tls"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,15 +48,24 @@ func (p *Policy) Describe(name route.Name) []string {
 		if c.Default {
 			is = "the default, " + is
 		}
-		lines = append(lines, fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly)))
+		lines = append(lines, escaped(fmt.Sprintf("certificate %s: %s, %s, until %s", c.File, c.Key, is, c.NotAfter.UTC().Format(time.DateOnly))))
 	}
 	switch {
 	case err == certs.ErrNone: //nolint:errorlint // and nothing that says more
 		lines = append(lines, "no certificate for this name")
 	case err != nil:
-		lines = append(lines, "no certificate: "+strings.TrimPrefix(err.Error(), "certs: "))
+		lines = append(lines, escaped("no certificate: "+strings.ReplaceAll(strings.TrimPrefix(err.Error(), "certs: "), "\n", "; ")))
 	}
 	return lines
+}
+
+// escaped is line without what a terminal would act on: names of certificates may be anybody's.
+func escaped(line string) string {
+	if !strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return line
+	}
+	q := strconv.Quote(line)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
 // ciphers are the suites of TLS 1.2 that are allowed, spelt as in the file.

@@ -1,10 +1,22 @@
 package terminate
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -42,5 +54,42 @@ func TestAPolicyDescribesItself(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Names of certificates that others put into a directory are shown on terminals.
+func TestADescriptionHasNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"a.example.com", "\x1b]0;title\a.example.com", "line\nforged"}}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, bad := x509.CreateCertificate(rand.Reader, x, x, key.Public(), key)
+	private, worse := x509.MarshalPKCS8PrivateKey(key)
+	if err := errors.Join(bad, worse); err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(filepath.Join(dir, "a.example.com.pem"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err := certs.Open(&certs.Config{Dirs: []string{dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPolicy(Config{Certificates: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := route.ParseName("a.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(p.Describe(name), "|")
+	if strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, `for a.example.com, \x1b]0;title\a.example.com, line\nforged`) {
+		t.Errorf("%q", got)
 	}
 }

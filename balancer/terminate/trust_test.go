@@ -191,3 +191,35 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 		})
 	}
 }
+
+// A file that was refused and is another one by now is told of anew: somebody has tried to repair it.
+func TestEachChangeThatIsRefusedIsToldOf(t *testing.T) {
+	t.Parallel()
+	f := newClientFiles(t)
+	a, b := newIssuer(t, "a"), newIssuer(t, "b")
+	f.trust(t, a)
+	f.revoke(t, a.list(t, time.Now().Add(100*24*time.Hour)))
+	p := f.policy(t)
+	log := &strings.Builder{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	now := time.Now()
+	for _, step := range []struct {
+		name string
+		do   func()
+		says string
+	}{
+		{"no certificate", func() { f.put(t, f.ca, []byte("nothing")) }, "it holds no certificate"},
+		{"nor this", func() { f.put(t, f.ca, []byte("nothing again")) }, "it holds no certificate"},
+		{"one that no list is of", func() { f.trust(t, b) }, "it does not go with"},
+	} {
+		log.Reset()
+		step.do()
+		for range 4 {
+			now = now.Add(time.Second)
+			p.Follow(now, logger)
+		}
+		if n := strings.Count(log.String(), step.says); n != 1 {
+			t.Errorf("%s: %d lines:\n%s", step.name, n, log)
+		}
+	}
+}

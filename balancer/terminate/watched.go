@@ -69,8 +69,9 @@ type watched[T any] struct {
 	sum     [sha256.Size]byte // of what value was made of
 	next    *T                // what the file means by now, sound and not taken yet; nil: nothing else than value
 	nextSum [sha256.Size]byte
-	waits   bool // next was there at the look before, and could not be taken
-	told    bool // the log says that what was read last is refused
+	waits   bool              // next was there at the look before, and could not be taken
+	told    bool              // the log says that what was read last is refused
+	lastSum [sha256.Size]byte // of what was read last
 }
 
 // watch reads path for the first time. The error is a [*FileError].
@@ -147,6 +148,10 @@ func (w *watched[T]) load() (f certs.File, err error) {
 		w.next = before
 		return f, nil
 	}
+	if sum != w.lastSum {
+		w.told = false // of what was there before
+	}
+	w.lastSum = sum
 	v, err := w.parse(f.Data)
 	if err != nil {
 		return f, err

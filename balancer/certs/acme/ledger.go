@@ -17,13 +17,13 @@ type ledger struct {
 	mu     sync.Mutex
 	pause  time.Duration     // how long what certmagic has given up rests
 	orders certs.Orders      // without Missing
-	trials map[string]*trial // by name, of those that there was no certificate for
+	trials map[string]*trial // by name, of all that certificates are ordered for; nil before the start
 }
 
 // trial is what is known of the first certificate for a name.
 type trial struct {
 	certs.Pending
-	over    bool // it was obtained
+	over    bool // it was obtained, or there is one already: what is left to certmagic is to load and to renew it
 	stopped bool // certmagic has given up: see [ledger.takeStopped]
 }
 
@@ -31,14 +31,26 @@ type trial struct {
 func (l *ledger) begin(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t, ok := l.trials[name]; ok {
+	if t, ok := l.trials[name]; ok && !t.over {
 		t.stopped = false
 		return
 	}
+	l.put(name, &trial{Pending: certs.Pending{Since: time.Now()}})
+}
+
+// has notes that there is a certificate for a name already.
+func (l *ledger) has(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(name, &trial{over: true})
+}
+
+// put puts down how a name stands. l.mu is held.
+func (l *ledger) put(name string, t *trial) {
 	if l.trials == nil {
 		l.trials = map[string]*trial{}
 	}
-	l.trials[name] = &trial{Pending: certs.Pending{Since: time.Now()}}
+	l.trials[name] = t
 }
 
 // pending is how the trial for a name stands.
@@ -100,7 +112,7 @@ func (l *ledger) begun(name string) {
 
 // failed notes a try that came to nothing. One that was cut short by a stop is none.
 func (l *ledger) failed(name string, err error) {
-	if err != nil && strings.HasSuffix(err.Error(), context.Canceled.Error()) { // which certmagic does not always wrap
+	if wasStopped(err) {
 		return
 	}
 	l.mu.Lock()
@@ -110,6 +122,11 @@ func (l *ledger) failed(name string, err error) {
 	if t := l.trials[name]; t != nil {
 		t.Last = short(err)
 	}
+}
+
+// wasStopped reports whether err is of what a stop has cut short. certmagic does not always wrap it.
+func wasStopped(err error) bool {
+	return err != nil && strings.HasSuffix(err.Error(), context.Canceled.Error())
 }
 
 // logged takes from the log of certmagic what is no event: when the next try is, and that a first certificate was not even
@@ -125,10 +142,10 @@ func (l *ledger) logged(line string, err error, again time.Duration) {
 	defer l.mu.Unlock()
 	t := l.trials[name]
 	switch {
-	case t == nil || t.over:
+	case t == nil:
 	case again > 0:
 		t.Next = time.Now().Add(again)
-	case gaveUp[line]:
+	case gaveUp[line] && !wasStopped(err): // which may be told after the next start
 		t.stopped, t.Next = true, time.Now().Add(l.pause)
 	}
 }
@@ -140,7 +157,7 @@ var gaveUp = map[string]bool{"job failed": true, "initiating certificate managem
 // retryAfter is how long what certmagic has given up rests. So long it is, too, until certmagic tries an order for the second time.
 const retryAfter = time.Minute
 
-// takeStopped returns the names whose tries have ended without a certificate and that it is time to try again. They go on from now.
+// takeStopped returns the names that certmagic has given up and that it is time to try again. They go on from now.
 func (l *ledger) takeStopped(now time.Time) (names []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

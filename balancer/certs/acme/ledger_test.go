@@ -74,6 +74,10 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 			t.Errorf("%q are tried twice", names)
 		}
 		is(" (tried since 2000-01-01T00:00:00Z): obtaining certificate: failed storage check: no space left on device")
+		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("a.example.com: obtaining certificate: context canceled")))
+		if names := l.takeStopped(time.Now().Add(time.Hour)); names != nil {
+			t.Errorf("%q are tried again beside what the next start has begun", names)
+		}
 		tell("cert_obtained", "a.example.com", false, nil)
 		tell("cert_obtained", "b.example.com", true, nil)
 		tell("cached_managed_cert", "", false, nil)

@@ -191,6 +191,8 @@ func (m *Manager) Start(log *slog.Logger) {
 	for _, name := range m.cfg.Names {
 		if (*m.stored.Load())[name] == nil {
 			m.ledger.begin(name)
+		} else {
+			m.ledger.has(name)
 		}
 	}
 	m.now.Store(cache)
@@ -223,7 +225,10 @@ func (m *Manager) tryAgain(ctx context.Context, magic *certmagic.Config, log *sl
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if names := m.ledger.takeStopped(now); len(names) > 0 {
+			names := slices.DeleteFunc(m.ledger.takeStopped(now), func(name string) bool {
+				return len(m.now.Load().AllMatchingCertificates(name)) > 0 // certmagic has it, and renews it
+			})
+			if len(names) > 0 {
 				log.Info("ordering again what had come to nothing", "hosts", len(names))
 				m.manage(ctx, magic, names, log)
 			}

@@ -290,6 +290,40 @@ func TestAStorageThatComesBackIsOrderedFor(t *testing.T) {
 	}
 }
 
+// So is one that failed when what it holds was to be taken over: without that nobody would renew it.
+func TestAStorageThatComesBackIsRenewedFrom(t *testing.T) {
+	a := newAuthority(t, time.Minute) // which is to be renewed right away
+	cfg := a.config(t, "a.example.com")
+	m, s := manager(t, cfg)
+	a.serve(t, s)
+	log := &journal{}
+	m.Start(log.logger())
+	eventually(t, "the certificate", log, func() bool { _, err := m.Certificate("a.example.com"); return err == nil })
+	m.Stop()
+	metas, err := filepath.Glob(filepath.Join(cfg.Storage, "certificates", "*", "*", "*.json"))
+	if err != nil || len(metas) != 1 {
+		t.Fatal(metas, err)
+	}
+	away := filepath.Join(t.TempDir(), "meta")
+	if err := errors.Join(os.Rename(metas[0], away), os.Mkdir(metas[0], 0o700)); err != nil {
+		t.Fatal(err)
+	}
+
+	next, _ := manager(t, cfg)
+	next.RestFor(20 * time.Millisecond)
+	log = &journal{}
+	next.Start(log.logger())
+	defer next.Stop()
+	eventually(t, "the failure", log, func() bool { return strings.Contains(log.String(), "caching certificate") })
+	if _, err := next.Certificate("a.example.com"); err != nil || next.Orders().Missing != 0 {
+		t.Errorf("what was read before is not shown: %v", err)
+	}
+	if err := errors.Join(os.Remove(metas[0]), os.Rename(away, metas[0])); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the renewal", log, func() bool { return next.Orders().Renewed > 0 })
+}
+
 // storageFails starts m, whose order is to fail for want of a storage.
 func storageFails(t *testing.T, m *acme.Manager, why string) {
 	t.Helper()
