@@ -19,7 +19,8 @@ func sleep(d time.Duration) bool {
 // rename after the other. So they are read again a few times, and then not before they have changed. It does not matter how
 // many handshakes ask for them: the tries are those of the pair. The zero doubt is none.
 type doubt struct {
-	tries   int
+	tries   int      // of these very files
+	reads   int      // with those of other files before, since the pair was whole or settled
 	settled bool     // there were enough: the pair is broken until it changes
 	stamps  [2]Stamp // of what was read at last
 	wrong   Errors   // with it
@@ -32,8 +33,11 @@ func (d *doubt) note(stamps [2]Stamp, wrong Errors) time.Duration {
 		*d = doubt{}
 		return 0
 	}
-	if d.settled && (!d.stamps[0].same(stamps[0]) || !d.stamps[1].same(stamps[1])) {
-		*d = doubt{} // another swap
+	if !d.stamps[0].same(stamps[0]) || !d.stamps[1].same(stamps[1]) {
+		d.tries = 0 // another swap
+		if d.settled {
+			*d = doubt{}
+		}
 	}
 	d.stamps, d.wrong = stamps, wrong
 	if d.settled {
@@ -41,7 +45,8 @@ func (d *doubt) note(stamps [2]Stamp, wrong Errors) time.Duration {
 	}
 	pause := swapPause << d.tries
 	d.tries++
-	if d.settled = d.tries == swapTries; d.settled {
+	d.reads++
+	if d.settled = d.tries == swapTries || d.reads == swapReads; d.settled {
 		return 0
 	}
 	return pause

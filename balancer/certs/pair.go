@@ -37,6 +37,8 @@ type loaded struct {
 const (
 	swapTries = 8
 	swapPause = time.Millisecond
+	// swapReads is how often a pair of a directory is read that is another one each time, and never whole.
+	swapReads = 8 * swapTries
 )
 
 // openPair reads a pair for the first time. It returns one even if something is wrong.
