@@ -151,7 +151,7 @@ func (p *Policy) look(now time.Time, log *slog.Logger) {
 	}
 	p.trust.Store(next)
 	if f.crl != nil {
-		f.ends.remind(f.crl.path, next.lists, now, log)
+		f.ends.remind(f.crl.path, next, now, log)
 	}
 }
 
