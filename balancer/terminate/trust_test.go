@@ -124,7 +124,7 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 			{caIs(""), "a/a", []string{"it holds no certificate"}},
 		}},
 		{"an authority without a list waits for it", []step{
-			{trust(b), "a/a", nil}, {nothing, "a/a", []string{"does not go with"}}, {nothing, "a/a", nil},
+			{trust(b), "a/a", nil}, {nothing, "a/a", []string{"crl: that one holds no list"}}, {nothing, "a/a", nil},
 			{revoke(listB), "b/b", []string{taken, taken}}, {nothing, "b/b", nil},
 		}},
 		{"a list without its authority waits for it", []step{
