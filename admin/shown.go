@@ -90,7 +90,7 @@ func pendingText(p *certs.Pending) string { return strings.TrimPrefix(p.Error(),
 // whyNone says why there is no certificate for a name, and what to do.
 func whyNone(set *certs.Set, name string, err error) (why, hint string) {
 	if pending, ok := errors.AsType[*certs.Pending](err); ok {
-		return pendingText(pending) + " (no_certificate)", "the log says what the authority answers: lines with acme"
+		return pendingText(pending) + " (no_certificate)", "the log has all of it, in the lines with acme"
 	}
 	switch wrong, ok := errors.AsType[*certs.Error](err); {
 	case ok:

@@ -151,10 +151,10 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 			l := r.lines(t, 1)[0]
 			if text, who, ok := strings.Cut(l.Error, ": subject "); ok {
 				l.Error = text
-				if !regexp.MustCompile(`^"[a-z]+", issuer "(clients|strangers)", serial [0-9a-f]+$`).MatchString(who) {
+				if !regexp.MustCompile(`^"[a-z]+", issuer "(clients|strangers)", serial ([1-9a-f][0-9a-f]|0[1-9a-f])([0-9a-f]{2})*$`).MatchString(who) {
 					t.Errorf("the line tells of the client's certificate %q", who)
 				}
-			} else if strings.HasPrefix(tt.text, "client certificate ") {
+			} else if tt.cause == CauseClientCertRefused || tt.cause == CauseClientCertRevoked || tt.cause == CauseClientCertExpired {
 				t.Errorf("the line does not tell whose certificate it was: %q", l.Error)
 			}
 			if l.Error != tt.text || l.Cause != tt.cause.String() || l.SNI != host || l.Policy == "" {

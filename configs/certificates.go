@@ -14,9 +14,11 @@ import (
 func (c *checker) certificates(r *file.Route) *certs.Set {
 	t := r.Terminate
 	cfg, sound := c.certificateFiles(t)
-	if !t.Has("certificates") && !t.Has("directories") && !t.Has("acme") && t.Sound() {
-		c.errorf(t, "", "route %q: terminate needs certificates, directories or acme", r.Name.V)
-		sound = false
+	if !t.Has("certificates") && !t.Has("directories") && !t.Has("acme") {
+		if t.Sound() {
+			c.errorf(t, "", "route %q: terminate needs certificates, directories or acme", r.Name.V)
+		}
+		return nil
 	}
 	if !sound {
 		return nil
@@ -40,7 +42,9 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 
 // certificateFiles returns the files that a route terminates with, and whether they could all be read from the text.
 func (c *checker) certificateFiles(t *file.Terminate) (cfg *certs.Config, sound bool) {
-	cfg, sound = &certs.Config{}, true
+	cfg = &certs.Config{}
+	// Of a list that could not be read it is not known whether it has a certificate for a host.
+	sound = (!t.Has("certificates") || len(t.Certificates) > 0) && (!t.Has("directories") || len(t.Directories) > 0)
 	for i := range t.Certificates {
 		p := &t.Certificates[i]
 		key := p.Key

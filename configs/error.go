@@ -99,18 +99,41 @@ type viewer struct {
 	texts []text
 	lines [][]byte // of the text that was asked for last; nil: none was
 	of    int32
+	keyed bool // that text has a private key in it
 }
 
 // show returns the mistake with the line that it is about.
 func (v *viewer) show(m file.Mistake) *Error {
 	if v.lines == nil || v.of != m.Text {
 		v.lines, v.of = v.texts[m.Text].lines(), m.Text
+		v.keyed = bytes.Contains(v.texts[m.Text].data, []byte("PRIVATE KEY-----"))
 	}
 	e := &Error{File: v.texts[m.Text].name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
-	if e.Line <= len(v.lines) {
+	if e.Line <= len(v.lines) && !v.secret(v.lines[e.Line-1]) {
 		e.Source, e.caret = excerpt(v.lines[e.Line-1], e.Col)
 	}
 	return e
+}
+
+// secret reports whether a line may be of a private key that somebody has pasted into the text, and is not to be shown. Where a
+// text has one, that is any line with as much base64 as no name or path of a common length looks like.
+func (v *viewer) secret(line []byte) bool {
+	if !v.keyed {
+		return false
+	}
+	const most = 24
+	run := 0
+	for _, c := range line {
+		switch {
+		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '+', c == '/', c == '=':
+			if run++; run > most {
+				return true
+			}
+		default:
+			run = 0
+		}
+	}
+	return false
 }
 
 // lines returns the lines of a text; none of UTF-16, which has none to show.

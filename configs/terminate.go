@@ -86,6 +86,9 @@ func (c *checker) handshakes(f *file.File, b *balancer.Config) {
 	if !h.PerSource.IsSet() {
 		return // absent, or wrong and said so
 	}
+	if h.Total.IsSet() && h.PerSource.V > h.Total.V {
+		c.warnf(h.PerSource, "", "per_source is more than total: one source can take all of it")
+	}
 	every := time.Minute / time.Duration(h.PerSource.V)
 	burst := h.Burst.V
 	if !h.Has("burst") {
@@ -100,6 +103,7 @@ const leastBurst = 10
 
 // policyMakesSense points at keys that contradict each other.
 func (c *checker) policyMakesSense(name string, t *file.Terminate) {
+	c.protocolsMakeSense(t.ALPN)
 	low, high := t.MinVersion.V, t.MaxVersion.V
 	switch {
 	case high != 0 && high < low:
@@ -113,6 +117,20 @@ func (c *checker) policyMakesSense(name string, t *file.Terminate) {
 	}
 	if k := t.Tickets; k != nil && !k.Enabled.V && len(k.Keys) > 0 {
 		c.warnf(k.Keys[0], "", "route %q: no ticket is made with these keys: tickets has enabled: false", name)
+	}
+}
+
+// theirProtocols is what ALPN calls protocols that are often written otherwise (IANA, TLS ALPN Protocol IDs).
+var theirProtocols = map[string]string{
+	"http2": "h2", "http/2": "h2", "http/2.0": "h2", "h2c": "h2", "http1": "http/1.1", "http/1": "http/1.1", "http1.1": "http/1.1", "http/1.1": "http/1.1",
+}
+
+// protocolsMakeSense points at names of protocols that no client and no backend knows. Others may be names of anybody's own.
+func (c *checker) protocolsMakeSense(all []file.Protocol) {
+	for _, p := range all {
+		if meant := theirProtocols[strings.ToLower(p.V)]; meant != "" && meant != p.V {
+			c.warnf(p, fmt.Sprintf("did you mean %q?", meant), "alpn: %q is not how ALPN calls that protocol: nobody offers it", p.V)
+		}
 	}
 }
 
@@ -206,6 +224,7 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 }
 
 func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {
+	c.protocolsMakeSense(t.ALPN)
 	x := &terminate.BackendTLS{SNI: c.serverName(t.SNI).String(), Insecure: !t.Verify.V, ALPN: protocols(t.ALPN)}
 	if t.Has("ca") && !t.Verify.V {
 		c.errorf(t, "remove one of them", "pool %q: tls has a ca to trust, and verify: false", name)

@@ -92,6 +92,11 @@ func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 	if st := y.Status(); st.Revision != 2 || st.Reloads[resultApplied] != 1 || st.FileDiffers {
 		t.Errorf("status %+v", st)
 	}
+	// What the file held before is kept nowhere: there is nothing to go back to, and the hint says what to do.
+	back, err := y.Rollback(t.Context(), 0, "POST /v1/rollback")
+	if e := refusal[*NotFoundError](t, back, err); !strings.HasPrefix(e.Hint, "kept are 1 to 2, and all have the text that runs") {
+		t.Errorf("hint %q", e.Hint)
+	}
 	if err := os.Remove(ca); err != nil {
 		t.Fatal(err)
 	}

@@ -100,12 +100,21 @@ func (m *Manager) wanted(number uint64) (*revision, error) {
 		if r := m.history.previous(); r != nil {
 			return r, nil
 		}
-		return nil, &NotFoundError{Kind: "revision", Name: "before the current one", Hint: m.history.hint()}
+		return nil, &NotFoundError{Kind: "revision", Name: "before the current one", Hint: m.history.previousHint()}
 	}
 	if r := m.history.find(number); r != nil {
 		return r, nil
 	}
 	return nil, &NotFoundError{Kind: "revision", Name: strconv.FormatUint(number, 10), Hint: m.history.hint()}
+}
+
+// previousHint says why there is no revision before the current one to go back to. Revisions keep texts: what the files held that a
+// text names is kept by none.
+func (h *history) previousHint() string {
+	if len(h.list) == 1 {
+		return h.hint()
+	}
+	return h.hint() + ", and all have the text that runs, or were put back by a guard; files that it names are not kept: put them back, and reload"
 }
 
 // hint says which revisions are kept.

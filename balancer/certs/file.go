@@ -75,7 +75,11 @@ func unreadable(path string, err error) *Error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err // the path is said already
 	}
-	return &Error{File: path, Why: "cannot be read: " + err.Error(), err: err}
+	e := &Error{File: path, Why: "cannot be read: " + err.Error(), err: err}
+	if errors.Is(err, fs.ErrPermission) {
+		e.Hint = remedy(err)
+	}
+	return e
 }
 
 // checkAccess looks at who may touch a private key: its owner alone, who is root or the user of this process. A key that

@@ -38,7 +38,7 @@ func (p *Pending) Error() string {
 	var b strings.Builder
 	b.WriteString("certs: ACME has not obtained the certificate yet")
 	if p.Since.IsZero() {
-		b.WriteString(": the process that orders it says more, by GET /v1/explain")
+		b.WriteString(": the process that orders it says more: switchyard certificates NAME")
 		return b.String()
 	}
 	b.WriteString(" (tried since " + p.Since.UTC().Format(time.RFC3339))

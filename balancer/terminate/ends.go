@@ -75,7 +75,7 @@ func (r revocations) without(trusted *authorities) (names []string) {
 	return names
 }
 
-// reminder speaks of the ends of lists, of each once a day.
+// reminder speaks of the ends of lists and of authorities that no list is of, of each once a day.
 type reminder struct {
 	looked time.Time
 	told   map[string]time.Time // by what was said
@@ -87,27 +87,32 @@ const (
 	tellOfEnds = 24 * time.Hour
 )
 
-func (m *reminder) remind(file string, lists revocations, now time.Time, log *slog.Logger) {
+func (m *reminder) remind(file string, in *trust, now time.Time, log *slog.Logger) {
 	if now.Sub(m.looked) < lookAtEnds && now.Sub(m.looked) >= 0 {
 		return
 	}
 	m.looked = now
 	told := map[string]time.Time{}
-	for _, e := range lists.ends() {
-		level, text := slog.LevelWarn, "a list of revoked certificates ends soon: from then on clients of its authority are refused"
-		switch {
-		case now.Before(e.warn):
-			continue
-		case !now.Before(e.end):
-			level, text = slog.LevelError, "a list of revoked certificates has expired: clients of its authority are refused"
-		}
-		at, is := m.told[text+e.issuer]
+	say := func(level slog.Level, text, authority string, more ...slog.Attr) {
+		at, is := m.told[text+authority]
 		if !is || now.Sub(at) >= tellOfEnds {
 			at = now
 			log.LogAttrs(context.Background(), level, text,
-				slog.String("file", file), slog.String("authority", e.issuer), slog.Time("next_update", e.end))
+				append([]slog.Attr{slog.String("file", file), slog.String("authority", authority)}, more...)...)
 		}
-		told[text+e.issuer] = at
+		told[text+authority] = at
+	}
+	for _, e := range in.lists.ends() {
+		next := slog.Time("next_update", e.end)
+		switch {
+		case !now.Before(e.end):
+			say(slog.LevelError, "a list of revoked certificates has expired: clients of its authority are refused", e.issuer, next)
+		case !now.Before(e.warn):
+			say(slog.LevelWarn, "a list of revoked certificates ends soon: from then on clients of its authority are refused", e.issuer, next)
+		}
+	}
+	for _, name := range in.lists.without(in.terms.trusted) {
+		say(slog.LevelWarn, "there is no list of revoked certificates of an authority in ca: its clients are refused", name)
 	}
 	m.told = told
 }

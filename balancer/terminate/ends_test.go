@@ -116,6 +116,43 @@ func TestTheEndOfARenewedListIsToldAgain(t *testing.T) {
 	}
 }
 
+// An authority that comes into ca without a list has its clients refused, and that is told when it comes.
+func TestAnAuthorityWithoutAListIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	ours, partners := newIssuer(t, "ours"), newIssuer(t, "partners")
+	f := newClientFiles(t)
+	f.trust(t, ours)
+	now := time.Now()
+	f.revoke(t, ours.list(t, now.Add(40*24*time.Hour)))
+	p := f.policy(t)
+	var log bytes.Buffer
+	lines := slog.New(slog.NewTextHandler(&log, nil))
+	p.Follow(now, lines)
+	if log.Len() > 0 {
+		t.Errorf("with nothing wrong the log says %q", log.String())
+	}
+	f.trust(t, ours, partners)
+	for range 3 {
+		now = now.Add(2 * time.Second)
+		p.Follow(now, lines)
+	}
+	const want = `level=WARN msg="there is no list of revoked certificates of an authority in ca: its clients are refused"`
+	if text := log.String(); strings.Count(text, want) != 1 || !strings.Contains(text, "CN=partners") || !strings.Contains(text, f.crl) {
+		t.Errorf("the log says %q", text)
+	}
+	p.Follow(now.Add(25*time.Hour), lines)
+	if n := strings.Count(log.String(), want); n != 2 {
+		t.Errorf("it was said %d times after a day", n)
+	}
+	f.revoke(t, ours.list(t, now.Add(40*24*time.Hour)), partners.list(t, now.Add(40*24*time.Hour)))
+	log.Reset()
+	p.Follow(now.Add(50*time.Hour), lines)
+	p.Follow(now.Add(75*time.Hour), lines)
+	if text := log.String(); strings.Contains(text, "there is no list") {
+		t.Errorf("with a list the log says %q", text)
+	}
+}
+
 // A list that is no better than the one before is taken, since it may say more; that it has ended is told at once.
 func TestTheEndOfANewListIsToldAtOnce(t *testing.T) {
 	t.Parallel()

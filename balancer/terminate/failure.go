@@ -118,7 +118,8 @@ func whose(chain []*x509.Certificate) string {
 		return ""
 	}
 	c := chain[0]
-	return fmt.Sprintf(": subject %.64q, issuer %.64q, serial %.40x", c.Subject.CommonName, c.Issuer.CommonName, c.SerialNumber)
+	number := c.SerialNumber.FillBytes(make([]byte, max(1, (c.SerialNumber.BitLen()+7)/8))) // as openssl prints it
+	return fmt.Sprintf(": subject %.64q, issuer %.64q, serial %.20x", c.Subject.CommonName, c.Issuer.CommonName, number)
 }
 
 // protocolFailures are the errors of crypto/tls that have a Failure of their own, by how they begin. A test has each of them

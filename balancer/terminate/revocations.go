@@ -143,7 +143,7 @@ func (r revocations) allow(chains [][]*x509.Certificate, now time.Time) error {
 // A certificate that is itself among the authorities is trusted without one, but not against one that it is on.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 	if len(chain) == 1 && r.lists(chain[0]) {
-		return &refusal{ClientCertRevoked, "client certificate revoked"}
+		return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
 	}
 	for i := range chain[:max(len(chain)-1, 0)] {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
@@ -151,7 +151,7 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 		case revoked:
 			return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
 		case why != "" && i == 0:
-			return &refusal{ClientCertRefused, why}
+			return &refusal{ClientCertRefused, why + whose(chain)}
 		}
 	}
 	return nil

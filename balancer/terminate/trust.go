@@ -2,6 +2,7 @@ package terminate
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -115,7 +116,7 @@ func (f *trustFiles) blameCRL(not *misfit) *FileError {
 }
 
 func (f *trustFiles) blameCA(not *misfit) *FileError {
-	return &FileError{File: f.ca.path, Why: "it does not go with " + f.crl.path + ": " + not.why,
+	return &FileError{File: f.ca.path, Why: "it does not go with " + f.crl.path + ": " + strings.Replace(not.why, "it holds", "that one holds", 1),
 		Hint: "renew the list, too: both are taken as soon as they go together"}
 }
 
@@ -151,7 +152,7 @@ func (p *Policy) look(now time.Time, log *slog.Logger) {
 	}
 	p.trust.Store(next)
 	if f.crl != nil {
-		f.ends.remind(f.crl.path, next.lists, now, log)
+		f.ends.remind(f.crl.path, next, now, log)
 	}
 }
 

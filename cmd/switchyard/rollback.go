@@ -20,7 +20,9 @@ func newRollback() *cobra.Command {
 		Long: `Have the running balancer serve revision REV again, or the one before the present one.
 status lists those that it keeps, the last 10. What is put back is what ran then, with
 the changes made at run time; it becomes a new revision, so that this can be taken back
-too. The file is left as it is: until it is mended, the next reload takes it again.
+too. The file is left as it is: until it is mended, the next reload takes it again. Files
+that it names, such as certificates and authorities, are taken as they are now: of these
+nothing is kept.
 
 What was said of backends with drain and ready is no part of a revision, and stays.`,
 		Example: `  switchyard rollback

@@ -214,11 +214,24 @@ func short(err error) string {
 		}
 		return text
 	}
-	text := printable(err.Error())
-	if over := len(text) - maxShort; over > 0 {
-		text = text[:maxShort/2] + "..." + text[maxShort/2+over+3:]
+	text := strings.TrimPrefix(err.Error(), "obtaining certificate: ")
+	return middleCut(printable(strings.TrimSuffix(text, " - storage is probably misconfigured"))) // it is full, or gone
+}
+
+// middleCut takes whole words out of the middle of a text that is longer than maxShort, most of them of its first half.
+func middleCut(text string) string {
+	const head, gap = maxShort / 3, " ... "
+	if len(text) <= maxShort {
+		return text
 	}
-	return text
+	begin, end := text[:head], text[len(text)-(maxShort-head-len(gap)):]
+	if i := strings.LastIndexByte(begin, ' '); i > 0 {
+		begin = begin[:i]
+	}
+	if _, words, ok := strings.Cut(end, " "); ok {
+		end = words
+	}
+	return begin + gap + end
 }
 
 func printable(text string) string {

@@ -38,7 +38,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 				t.Errorf("%d bytes", n)
 			}
 		}
-		is(": the process that orders it says more, by GET /v1/explain")
+		is(": the process that orders it says more: switchyard certificates NAME")
 		l.begin("a.example.com")
 		start := time.Now()
 		time.Sleep(time.Second)
@@ -62,7 +62,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 			t.Errorf("%q are tried again, which goes on", names)
 		}
 		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("a.example.com: obtaining certificate: failed storage check: no space left on device")))
-		is(" (tried since 2000-01-01T00:00:00Z, again at 2000-01-01T00:02:01Z): obtaining certificate: failed storage check: no space left on device")
+		is(" (tried since 2000-01-01T00:00:00Z, again at 2000-01-01T00:02:01Z): failed storage check: no space left on device")
 		if names := l.takeStopped(time.Now()); names != nil {
 			t.Errorf("%q are tried again at once", names)
 		}
@@ -73,7 +73,7 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 		if names := l.takeStopped(time.Now()); names != nil {
 			t.Errorf("%q are tried twice", names)
 		}
-		is(" (tried since 2000-01-01T00:00:00Z): obtaining certificate: failed storage check: no space left on device")
+		is(" (tried since 2000-01-01T00:00:00Z): failed storage check: no space left on device")
 		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("job failed", zap.Error(errors.New("a.example.com: obtaining certificate: context canceled")))
 		if names := l.takeStopped(time.Now().Add(time.Hour)); names != nil {
 			t.Errorf("%q are tried again beside what the next start has begun", names)
@@ -86,4 +86,25 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 		}
 		is(" (tried since 2000-01-01T00:00:00Z)") // it is there in a moment
 	})
+}
+
+// What went wrong stands at the end of an error, and is left there where it is told in short.
+func TestTheCauseStaysInAShortError(t *testing.T) {
+	for _, c := range []struct{ name, err, want string }{
+		{"short enough", "order: connection refused", "order: connection refused"},
+		{"a full disk", "obtaining certificate: failed storage check: write /var/lib/switchyard/acme/3364345800: no space left on device - storage is probably misconfigured",
+			"failed storage check: write /var/lib/switchyard/acme/3364345800: no space left on device"},
+		{"no permission", "obtaining certificate: failed storage check: failed to create temp file: open /srv/acme/3567919040: permission denied - storage is probably misconfigured",
+			"failed storage check: failed ... file: open /srv/acme/3567919040: permission denied"},
+		{"nobody there", `new account: provisioning client: performing request: Get "https://192.0.2.1/dir": dial tcp 192.0.2.1:443: connect: connection refused`,
+			"new account: provisioning ... dial tcp 192.0.2.1:443: connect: connection refused"},
+		{"one word", strings.Repeat("x", 200), strings.Repeat("x", 30) + " ... " + strings.Repeat("x", 55)},
+	} {
+		if got := short(errors.New(c.err)); got != c.want || len(got) > maxShort {
+			t.Errorf("%s: %q\nwant %q", c.name, got, c.want)
+		}
+	}
+	if got := short(nil); got != "" {
+		t.Errorf("no error is %q", got)
+	}
 }

@@ -333,11 +333,27 @@ func listHint(n *yaml.Node) string {
 	return ""
 }
 
-// quote shows text from the file: escaped, and cut where it is long.
+// How the first and the last line of a key or a certificate in PEM begin.
+const (
+	pemBegin = "-----BEGIN "
+	pemEnd   = "-----END "
+)
+
+// quote shows text from the file: escaped, and cut where it is long, and where PEM begins, since that may be a private key.
 func quote(s string) string {
 	const most = 80
-	if r := []rune(s); len(r) > most {
-		return strconv.Quote(string(r[:most])) + "…"
+	shown := s
+	switch begin := strings.Index(s, pemBegin); {
+	case begin >= 0:
+		shown = s[:begin+len(pemBegin)]
+	case strings.Contains(s, pemEnd):
+		shown = "" // the first line is missing: all of it may be of the key
+	}
+	if r := []rune(shown); len(r) > most {
+		shown = string(r[:most])
+	}
+	if shown != s {
+		return strconv.Quote(shown) + "…"
 	}
 	return strconv.Quote(s)
 }

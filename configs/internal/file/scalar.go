@@ -115,8 +115,11 @@ type Path struct {
 
 func (t *Path) decode(d *decoder, n *yaml.Node, _ *key) {
 	v, ok := parsed(d, n, func(s string) (string, string, string) {
-		if strings.ContainsRune(s, 0) {
+		switch {
+		case strings.ContainsRune(s, 0):
 			return "", "a path cannot hold a NUL byte", ""
+		case strings.Contains(s, pemBegin) || strings.Contains(s, pemEnd):
+			return "", "this is what a file holds, and not its path", "put it into a file of its own (mode 0600), and name that here"
 		}
 		return s, "", ""
 	})

@@ -126,6 +126,9 @@ func (k *key) limits() string {
 // nearestKey suggests what an unknown key may have meant: a key that looks like it, which is then returned too, the
 // mapping that has such a key, or else all keys there are.
 func (s *shape) nearestKey(name string) (*key, string) {
+	if k := s.keys[theirKeys[name]]; k != nil {
+		return k, didYouMean(k.name)
+	}
 	if near := nearest(name, s.names()); near != "" {
 		return s.keys[near], didYouMean(near)
 	}
@@ -133,6 +136,13 @@ func (s *shape) nearestKey(name string) (*key, string) {
 		return nil, fmt.Sprintf("%q is a key of %s", name, strings.Join(owners, ", "))
 	}
 	return nil, s.hint()
+}
+
+// theirKeys are keys of nginx and HAProxy, and others that mean the same, for which another one of ours would be found.
+var theirKeys = map[string]string{
+	"ssl_certificate_key": "key", "certificate_key": "key", "private_key": "key", "key_file": "key",
+	"ssl_certificate": "cert", "certificate": "cert", "crt": "cert", "cert_file": "cert",
+	"ssl_client_certificate": "ca", "ca_file": "ca", "ca-file": "ca", "ssl_crl": "crl", "crl_file": "crl", "crl-file": "crl",
 }
 
 // hint lists the keys.

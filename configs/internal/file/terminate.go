@@ -78,8 +78,11 @@ func (TLSVersions) Options() []Option[uint16] {
 
 // Hint explains why older versions are not among them.
 func (TLSVersions) Hint(word string) string {
-	if word == "1.0" || word == "1.1" {
+	switch version := strings.TrimLeft(strings.ToLower(word), "tlsv "); { // TLSv1.2 in nginx and HAProxy
+	case version == "1" || version == "1.0" || version == "1.1":
 		return "TLS 1.0 and 1.1 are broken (RFC 8996): use 1.2 or 1.3"
+	case version != word && (version == "1.2" || version == "1.3"):
+		return didYouMean(version)
 	}
 	return ""
 }
@@ -102,10 +105,21 @@ func (CipherSuites) Hint(word string) string {
 	switch {
 	case strings.HasPrefix(word, "TLS_AES") || strings.HasPrefix(word, "TLS_CHACHA20"):
 		return "it is of TLS 1.3, whose suites are always on"
-	case strings.Contains(word, "-"):
+	case !strings.Contains(word, "_"):
+		for _, o := range (CipherSuites{}).Options() {
+			if openSSLName(o.Word) == word {
+				return didYouMean(o.Word)
+			}
+		}
 		return "names are those of the TLS registry, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 	}
 	return ""
+}
+
+// openSSLName is what OpenSSL, nginx and HAProxy call a suite of TLS 1.2.
+func openSSLName(suite string) string {
+	name := strings.NewReplacer("TLS_", "", "_WITH_", "-", "AES_", "AES", "_", "-").Replace(suite)
+	return strings.Replace(name, "CHACHA20-POLY1305-SHA256", "CHACHA20-POLY1305", 1)
 }
 
 // Curves are the key exchange groups.
