@@ -41,7 +41,7 @@ func TestNobodyIsShownTheDefaultForADirectoryThatIsGone(t *testing.T) {
 	r.closed(t, CauseBadCertificate, 1)
 	eventually(t, func() bool {
 		text := r.log.String()
-		return strings.Contains(text, `"error":"certs: `+dir+" cannot be read: no such file or directory") &&
+		return strings.Contains(text, `"error":"`+dir+" cannot be read: no such file or directory") &&
 			strings.Contains(text, "certificates of a directory cannot be read")
 	}, r.log.String)
 }

@@ -35,9 +35,30 @@ func (c *checker) certificates(r *file.Route) *certs.Set {
 		}
 		set.Order(m)
 	}
+	c.oneDefault(r, set)
 	c.covered(r, set)
 	c.coveredWithoutName(r, set)
 	return set
+}
+
+// oneDefault points at defaults that are never shown: of those that a client can use the first one of the preferred kind is.
+func (c *checker) oneDefault(r *file.Route, set *certs.Set) {
+	seen := map[string]string{}
+	for i, p := range set.Pairs() {
+		at := &r.Terminate.Certificates[i]
+		if !at.Default.V {
+			continue
+		}
+		kind, _, _ := strings.Cut(p.Key, " ")
+		if kind != "RSA" {
+			kind = p.Key // a client may know one curve and not the other
+		}
+		if first := seen[kind]; first != "" {
+			c.warnf(at.Default, "", "route %q: this default is never shown: %s is one, too, with the same kind of key", r.Name.V, first)
+			continue
+		}
+		seen[kind] = at.Cert.V
+	}
 }
 
 // certificateFiles returns the files that a route terminates with, and whether they could all be read from the text.

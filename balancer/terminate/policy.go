@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -199,7 +200,7 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 		c.missing = err
 		return nil, nil // crypto/tls answers with the alert unrecognized_name
 	case err != nil:
-		return nil, &refusal{BadCertificate, err.Error()}
+		return nil, &refusal{BadCertificate, strings.ReplaceAll(err.Error(), "certs: ", "")}
 	}
 	return cert, nil
 }

@@ -91,7 +91,9 @@ func (q *certificateQuery) list(cmd *cobra.Command, socket *socketFlag, out *out
 	switch {
 	case list.Next != "":
 		fmt.Fprintf(cmd.ErrOrStderr(), "switchyard: note: %d of %s; --limit 0 lists all\n", len(list.Certificates), count(list.Total, "certificate"))
-	case list.Total == 0 && q.route+q.pool == "":
+	case list.Total == 0 && q.route+q.pool != "":
+		fmt.Fprintln(cmd.ErrOrStderr(), "switchyard: note: nothing of that name has certificates; switchyard certificates lists all")
+	case list.Total == 0:
 		fmt.Fprintln(cmd.ErrOrStderr(), "switchyard: note: no route ends TLS here (terminate): clients are shown what the backends have")
 	}
 	return nil
@@ -186,7 +188,11 @@ func notes(c *admin.Certificate) string {
 		all = append(all, cmp.Or(c.Pending, "not obtained yet"))
 	}
 	for _, r := range c.Refused[:min(len(c.Refused), 1)] {
-		all = append(all, "newest file not taken: "+r.File+" "+r.Error)
+		what := "newest file not taken: "
+		if c.InUse != nil {
+			what = "not taken: " // there may be none before it
+		}
+		all = append(all, what+r.File+" "+r.Error)
 	}
 	if c.RefusedTotal > 1 {
 		all = append(all, fmt.Sprintf("%d more like it", c.RefusedTotal-1))
