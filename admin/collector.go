@@ -115,6 +115,9 @@ func (s *scrape) terminated(st *balancer.Stats) {
 	for file, at := range ends {
 		s.add(metricList, float64(at.Unix()), file)
 	}
+	for _, r := range st.Refusals {
+		s.add(metricRefused, 1, r.File)
+	}
 }
 
 // orders also sends the results that have not occurred yet.

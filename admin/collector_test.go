@@ -153,6 +153,9 @@ switchyard_certificate_expiry_timestamp_seconds{file="/etc/switchyard/a.crt"} 1.
 # HELP switchyard_crl_next_update_timestamp_seconds When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end
 # TYPE switchyard_crl_next_update_timestamp_seconds gauge
 switchyard_crl_next_update_timestamp_seconds{file="/etc/switchyard/clients.crl"} 1.796083200e+09
+# HELP switchyard_file_refused 1 for a file of certificates, authorities, lists or ticket keys that has changed and is not taken: what it held before stays; absent otherwise. Of a directory, as far as somebody has asked for its files
+# TYPE switchyard_file_refused gauge
+switchyard_file_refused{file="/etc/switchyard/clients.pem"} 1
 # HELP switchyard_acme_orders_total Certificates ordered for the hosts of a route, by what came of it: obtained, renewed or failed, which is tried again
 # TYPE switchyard_acme_orders_total counter
 switchyard_acme_orders_total{result="failed",route="shop"} 2
@@ -283,7 +286,7 @@ func TestSeriesDependOnTheConfigurationAlone(t *testing.T) {
 		t.Errorf("%d series without connections, %d after many", a, b)
 	}
 	const versions, states, occurred = 5, 6, 4 // occurred: two groups, an alert and a certificate
-	const terminated = 3 + 4                   // two kinds of handshakes, a certificate and a list occurred
+	const terminated = 3 + 5                   // two kinds of handshakes, a certificate, a list and a refused file occurred
 	const orders = 6                           // of one route
 	perListener, perPool, perBackend, perProcess := 3+int(balancer.NumCauses)-1, 7+versions, 8+states, 16+terminated+orders
 	if got, want := count(loud), perListener+perPool+2*perBackend+occurred+perProcess; got != want {

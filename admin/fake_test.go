@@ -77,6 +77,7 @@ func busy() *fakeSource {
 			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)},
 			{File: "/etc/switchyard/clients.crl", Until: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)},
 		},
+		Refusals: []certs.Refusal{{File: "/etc/switchyard/clients.pem", Why: "it holds no certificate"}},
 		Orders: []balancer.RouteOrders{{Route: "shop", Orders: certs.Orders{
 			Obtained: 3, Renewed: 1, Failed: 2, Missing: 1, LastFailure: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
 		}}},

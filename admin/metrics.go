@@ -56,6 +56,7 @@ const (
 	metricTerminationWaiting
 	metricCertificate
 	metricList
+	metricRefused
 	metricOrders
 	metricOrdersMissing
 	metricOrdersSuccess
@@ -167,6 +168,9 @@ var metricTable = [numMetrics]metric{
 	metricList: {"crl_next_update_timestamp_seconds", gauge, []string{"file"},
 		"When the first authority is left without a good list in a file of client_auth.crl, in seconds since the epoch; absent where lists have no end",
 		"Alert before it is now: from then on every client of that authority is refused with client_cert_refused. An authority below those in ca counts from its first client on."},
+	metricRefused: {"file_refused", gauge, []string{"file"},
+		"1 for a file of certificates, authorities, lists or ticket keys that has changed and is not taken: what it held before stays; absent otherwise. Of a directory, as far as somebody has asked for its files",
+		"Alert: `switchyard status` says what is wrong with it, and it is taken by itself once it is sound. Until then renewed certificates do not arrive."},
 	metricOrders: {"acme_orders_total", counter, []string{"route", "result"},
 		"Certificates ordered for the hosts of a route, by what came of it: obtained, renewed or failed, which is tried again",
 		"A rate of failed: the lines with acme in the log say what the authority wants; clients notice once a certificate ends, or at once where there is none yet."},

@@ -31,9 +31,15 @@ type Status struct {
 	// Overlaps are hosts for which the certificate of another pool is good, too: how many, and the first hundred.
 	Overlaps     int                `json:"certificate_overlaps"`
 	OverlapsList []balancer.Overlap `json:"certificate_overlaps_first,omitempty"`
+	// Refused are files that have changed and are not taken, by name: how many, and the first hundred.
+	RefusedFiles int           `json:"files_refused"`
+	RefusedList  []RefusedFile `json:"files_refused_first,omitempty"`
 	// Handshakes is how many may be begun where TLS ends here; absent: as many as clients like.
 	Handshakes *HandshakeBounds `json:"handshakes,omitempty"`
 }
+
+// mostRefusedFiles are told of in a Status.
+const mostRefusedFiles = 100
 
 // HandshakeBounds bound the handshakes that are begun; what is absent is not bounded.
 type HandshakeBounds struct {
@@ -127,6 +133,10 @@ func (s *state) status() Status {
 	out.Attempts, out.ConnectFailures, out.AnswerFailures = st.Attempts.Started, st.Attempts.ConnectFailed, st.Attempts.AnswerFailed
 	out.Config = s.control()
 	out.Overlaps, out.OverlapsList = st.Overlaps.Total, st.Overlaps.First
+	out.RefusedFiles = len(st.Refusals)
+	for _, r := range st.Refusals[:min(len(st.Refusals), mostRefusedFiles)] {
+		out.RefusedList = append(out.RefusedList, RefusedFile{File: r.File, Error: r.Why})
+	}
 	if all, each := st.Terminate.Budget.Every, st.Handshakes; all > 0 || each.Every > 0 {
 		out.Handshakes = &HandshakeBounds{perSecond(all), perSecond(each.Every), each.Burst, len(each.Exempt)}
 	}

@@ -52,6 +52,7 @@ func TestStatusIsTheCountersInWords(t *testing.T) {
 			},
 		}},
 		Attempts: 970, ConnectFailures: 4, AnswerFailures: 3, Config: &ctl.status,
+		RefusedFiles: 1, RefusedList: []RefusedFile{{File: "/etc/switchyard/clients.pem", Error: "it holds no certificate"}},
 		Overlaps: 1, OverlapsList: []balancer.Overlap{{
 			Listener: "public", Route: "www", Pool: "web", Name: "*.example.com", Host: "api.example.com", OtherRoute: "api", OtherPool: "api",
 		}},

@@ -15,7 +15,7 @@ type owner struct {
 // following is what is followed of an owner.
 type following struct {
 	set    *certs.Set        // nil: none
-	policy *terminate.Policy // nil: none, or one that asks clients for no certificate
+	policy *terminate.Policy // nil: none, or one that names no files but those of certificates
 }
 
 // keep has the files of certificates, and of client_auth, of the routes and pools in force followed as they change, and those
@@ -78,7 +78,7 @@ func ofRoute(r *route.Route) (f following) {
 		return f
 	}
 	f.set, _ = policy.Certificates().(*certs.Set)
-	if policy.Authorities() != nil {
+	if policy.HasFiles() {
 		f.policy = policy
 	}
 	return f

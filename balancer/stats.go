@@ -20,8 +20,9 @@ type Stats struct {
 	Certificates []certs.Expiry
 	// Lists are those of revoked certificates that have an end.
 	Lists      []terminate.ListEnd
-	Orders     []RouteOrders // of certificates, by ACME
-	Limit      int64         // the connection limit in force
+	Refusals   []certs.Refusal // files in force that have changed and are not taken, by name
+	Orders     []RouteOrders   // of certificates, by ACME
+	Limit      int64           // the connection limit in force
 	LogDropped uint64
 	Panics     uint64
 	Started    time.Time
@@ -94,7 +95,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
 		Overlaps:  *s.keeper.overlaps.Load(),
-		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(), Orders: s.orders(),
+		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(), Orders: s.orders(), Refusals: s.refusals(),
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

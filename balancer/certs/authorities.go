@@ -10,6 +10,8 @@ import (
 type authorities struct {
 	path string
 	pool atomic.Pointer[x509.CertPool] // never nil once it was opened
+	// wrong is why the file as it is now is not taken, once that is told; nil: it is.
+	wrong atomic.Pointer[Error]
 
 	// Of the keeper's goroutine, under Set.mu.
 	stamp   Stamp // of the file, when pool was read
@@ -50,7 +52,7 @@ func (a *authorities) refresh(log *slog.Logger) {
 	now := StampOf(a.path)
 	switch {
 	case a.stamp.Unchanged(now):
-		a.broken, a.told = false, false
+		a.whole()
 		return
 	case a.told && a.refused.Unchanged(now):
 		return
@@ -64,12 +66,22 @@ func (a *authorities) refresh(log *slog.Logger) {
 		a.pool.Store(pool)
 		log.Info("authorities taken", "file", a.path)
 	}
-	a.stamp, a.broken, a.told = stamp, false, false
+	a.stamp = stamp
+	a.whole()
+}
+
+// whole notes that what is in force is what the file holds.
+func (a *authorities) whole() {
+	a.broken, a.told = false, false
+	a.wrong.Store(nil)
 }
 
 func (a *authorities) refuse(stamp Stamp, wrong *Error, log *slog.Logger) {
 	again := a.broken && a.refused.same(stamp)
 	a.broken, a.refused = true, stamp
+	if again || a.told {
+		a.wrong.Store(wrong)
+	}
 	if again && !a.told {
 		a.told = true
 		log.Error("authorities not taken: those before them stay", wrong.attrs()...)

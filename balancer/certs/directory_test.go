@@ -67,6 +67,9 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 	if text := log.take(); strings.Count(text, "not taken") != 5 {
 		t.Errorf("of five files that cannot be read the log says %q", text)
 	}
+	if told := Refusals([]*Set{s, s}); len(told) != 1 || told[0].File != dir || !strings.HasSuffix(told[0].Why, ", and 4 more") {
+		t.Errorf("refused are %v", told)
+	}
 }
 
 func TestADirectoryIsFollowed(t *testing.T) {

@@ -122,9 +122,15 @@ func TestABrokenPairLeavesTheOldOneAndIsToldOnce(t *testing.T) {
 				if text := log.take(); strings.Count(text, c.why) != 1 || strings.Count(text, "\n") != 1 || strings.Contains(text, `hint=""`) {
 					t.Errorf("the log says %q", text)
 				}
+				if told := Refusals([]*Set{s, s}); len(told) != 1 || told[0].File != f.Cert && told[0].File != f.Key || !strings.Contains(told[0].Why, c.why) {
+					t.Errorf("refused are %v", told)
+				}
 				swap(t, f.Cert, certs["a renewed"])
 				swap(t, f.Key, key)
 				time.Sleep(2 * time.Second)
+				if told := Refusals([]*Set{s}); told != nil {
+					t.Errorf("a good pair is refused: %v", told)
+				}
 				if got := serial(s, "a.example.com"); got == before || got == "" {
 					t.Error("a good pair after it was not taken")
 				}
@@ -155,8 +161,14 @@ func TestAuthoritiesAreFollowedAndABrokenFileIsToldOnce(t *testing.T) {
 		if text := log.take(); s.Authorities() != both || strings.Count(text, "holds no certificate") != 1 || strings.Count(text, "\n") != 1 {
 			t.Errorf("of an empty file, the log says %q", text)
 		}
+		if told := Refusals([]*Set{s}); len(told) != 1 || told[0] != (Refusal{s.cfg.CA, "holds no certificate"}) {
+			t.Errorf("refused are %v", told)
+		}
 		swap(t, s.cfg.CA, certs["a"])
 		time.Sleep(2 * time.Second)
+		if told := Refusals([]*Set{s}); told != nil {
+			t.Errorf("a good file is refused: %v", told)
+		}
 		if !s.Authorities().Equal(first) {
 			t.Error("a good file after it was not taken")
 		}

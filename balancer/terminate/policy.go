@@ -149,6 +149,25 @@ func (p *Policy) Warnings() (all []*FileError) {
 	return all
 }
 
+// Refusals are the files of client_auth and of ticket keys that have changed and are not taken.
+func (p *Policy) Refusals() (all []certs.Refusal) {
+	if f := p.files; f != nil {
+		all = append(all, f.ca.refusal()...)
+		if f.crl != nil {
+			all = append(all, f.crl.refusal()...)
+		}
+	}
+	if ring := p.trust.Load().terms.tickets; ring != nil {
+		for _, f := range ring.files {
+			all = append(all, f.refusal()...)
+		}
+	}
+	return all
+}
+
+// HasFiles reports whether p names files that are followed, its certificates aside.
+func (p *Policy) HasFiles() bool { return p.files != nil || len(p.cfg.Tickets.Files) > 0 }
+
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 

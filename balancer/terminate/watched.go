@@ -61,7 +61,8 @@ type watched[T any] struct {
 	secret  bool // nobody but root and the user of the process may touch the file
 	parse   func(data []byte) (T, error)
 	value   atomic.Pointer[T]
-	warning *FileError // of the first reading, about who may touch the file; nil for none
+	wrong   atomic.Pointer[FileError] // why what was read last is refused; nil: it is not
+	warning *FileError                // of the first reading, about who may touch the file; nil for none
 
 	mu      sync.Mutex
 	looked  time.Time
@@ -125,6 +126,7 @@ func (w *watched[T]) read(log *slog.Logger) {
 		w.refuse(fileError(w.path, err), log)
 	} else if w.next == nil {
 		w.told = false
+		w.wrong.Store(nil)
 	}
 }
 
@@ -164,6 +166,7 @@ func (w *watched[T]) load() (f certs.File, err error) {
 func (w *watched[T]) take(log *slog.Logger) {
 	w.put()
 	w.told = false
+	w.wrong.Store(nil)
 	log.Info("a changed file is in force", slog.String("file", w.path))
 }
 
@@ -182,12 +185,21 @@ func (w *watched[T]) postpone(why *FileError, log *slog.Logger) {
 }
 
 func (w *watched[T]) refuse(why *FileError, log *slog.Logger) {
+	w.wrong.Store(why)
 	if w.told {
 		return
 	}
 	w.told = true
 	log.Error("a changed file cannot be used: what it held before stays in force",
 		slog.String("file", w.path), slog.String("error", why.Why), slog.String("hint", cmp.Or(why.Hint, "put a sound one there: it is taken by itself")))
+}
+
+// refusal is the file, if it has changed and is not taken.
+func (w *watched[T]) refusal() []certs.Refusal {
+	if e := w.wrong.Load(); e != nil {
+		return []certs.Refusal{{File: e.File, Why: e.Why}}
+	}
+	return nil
 }
 
 // fileError makes a [*FileError] of whatever went wrong with a file.

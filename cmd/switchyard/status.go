@@ -56,6 +56,7 @@ func printStatus(w io.Writer, s *admin.Status) {
 	}
 	printListeners(w, s.Listeners)
 	printPoolSums(w, s.Pools)
+	printRefused(w, s.RefusedFiles, s.RefusedList)
 	printOverlaps(w, s.Overlaps, s.OverlapsList)
 	if s.Config != nil {
 		printOverlay(w, s.Config.Overlay)
@@ -136,6 +137,24 @@ func printPoolSums(w io.Writer, pools []admin.PoolStatus) {
 		t.row(p.Name, sum, p.Active, orDash(some(not, 4)))
 	}
 	t.end()
+}
+
+// printRefused lists files that have changed and are not taken.
+func printRefused(w io.Writer, total int, first []admin.RefusedFile) {
+	if total == 0 {
+		return
+	}
+	const most = 10
+	fmt.Fprintln(w)
+	t := newColumns(w, "FILE NOT TAKEN", "WHY")
+	for _, f := range first[:min(len(first), most)] {
+		t.row(f.File, f.Error)
+	}
+	t.end()
+	if more := total - min(len(first), most); more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	fmt.Fprintln(w, "what they held before is in force; each is taken by itself once it is sound")
 }
 
 // printOverlaps lists hosts for which the certificate of another pool is good, too.

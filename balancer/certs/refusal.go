@@ -1,0 +1,52 @@
+package certs
+
+import "fmt"
+
+// Refusal is a file that has changed and is not taken: what it held before stays in force.
+type Refusal struct {
+	File string // as it is in the configuration, so that it can be a label of metrics; of a directory, that
+	Why  string
+}
+
+// Refusals are those of the Sets, once for each file. Of a directory one stands for all, as far as somebody has asked for them.
+func Refusals(sets []*Set) (all []Refusal) {
+	seen := map[string]bool{}
+	tell := func(file string, why func() string) {
+		if !seen[file] {
+			seen[file] = true
+			all = append(all, Refusal{file, why()})
+		}
+	}
+	for _, s := range sets {
+		for _, p := range s.pairs {
+			if wrong := p.wrong.Load(); wrong != nil {
+				for _, e := range *wrong {
+					tell(e.File, func() string { return e.Why })
+				}
+			}
+		}
+		for _, d := range s.dirs {
+			if seen[d.path] {
+				continue
+			}
+			if h := d.held(); h.RefusedAll > 0 {
+				tell(d.path, func() string { return ofDirectory(&h) })
+			}
+		}
+		if s.ca != nil {
+			if e := s.ca.wrong.Load(); e != nil {
+				tell(e.File, func() string { return e.Why })
+			}
+		}
+	}
+	return all
+}
+
+// ofDirectory tells of the files of a directory that are not taken.
+func ofDirectory(h *Held) string {
+	first := h.Refused[0]
+	if h.RefusedAll == 1 {
+		return fmt.Sprintf("%s %s", first.File, first.Why)
+	}
+	return fmt.Sprintf("%s %s, and %d more", first.File, first.Why, h.RefusedAll-1)
+}
