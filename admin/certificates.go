@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
-	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/balancer/terminate"
-	"github.com/seed-23b4a313/switchyard/route"
 )
 
 // Certificate is a certificate that is shown to clients or backends, or where such come from: a directory of them, or an
@@ -96,34 +94,16 @@ type holder struct {
 // holders are all that have certificates, in file order.
 func (a *api) holders() (all []holder) {
 	for _, x := range a.balancer.Routes().Routes() {
-		if set := setOf(x); set != nil {
+		if set := terminate.SetOf(x.Terminate); set != nil {
 			all = append(all, holder{route: x.Name, set: set})
 		}
 	}
 	for _, p := range a.balancer.Pools() {
-		if set := towardsBackends(&p); set != nil {
+		if set := terminate.FilesOf(p.TLS); set != nil {
 			all = append(all, holder{pool: p.Name, set: set})
 		}
 	}
 	return all
-}
-
-// setOf is what a route shows to clients; nil if their TLS does not end here.
-func setOf(x *route.Route) *certs.Set {
-	policy, ok := x.Terminate.(*terminate.Policy)
-	if !ok {
-		return nil
-	}
-	set, _ := policy.Certificates().(*certs.Set)
-	return set
-}
-
-// towardsBackends is what a pool shows to its backends; nil if that is nothing.
-func towardsBackends(p *pool.Config) *certs.Set {
-	if t, ok := p.TLS.(*terminate.BackendTLS); ok && t != nil {
-		return t.Files
-	}
-	return nil
 }
 
 func listCertificates(a *api, q *query) (any, error) {

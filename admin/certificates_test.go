@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 )
 
 // The keys of the tests: making one of RSA takes longer than most tests.
@@ -310,7 +312,7 @@ func TestAListLooksAtADirectoryOnce(t *testing.T) {
 		fmt.Fprintf(&b, "  - {name: r%d, hosts: [\"*.h%d.example.com\"], pool: web, terminate: {directories: [%s]}}\n", i, i, dir)
 	}
 	y := newYardOf(t, b.String())
-	set := setOf(y.balancer.Routes().Route("r0"))
+	set := terminate.SetOf(y.balancer.Routes().Route("r0").Terminate)
 	for i := range 2000 { // what strangers have asked for
 		_, _ = set.Choices(fmt.Sprintf("n.s%d.example.com", i))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
+	"github.com/seed-23b4a313/switchyard/balancer/terminate"
 	"github.com/seed-23b4a313/switchyard/route"
 )
 
@@ -46,12 +47,12 @@ func shownCertificate(a *api, q *query) (any, error) {
 		s.Action, s.Why, s.Hint = actReject, "no route takes this name: unknown_sni of the listener rejects it", "`switchyard routes` lists the hosts there are"
 	case e.Decision.Reject != route.RejectNone:
 		s.Action, s.Why = actReject, "the route rejects its clients"
-	case x == nil || setOf(x) == nil:
+	case x == nil || terminate.SetOf(x.Terminate) == nil:
 		s.Action, s.Why = actPass, "TLS does not end here: the client is shown what the backend has"
 		s.Hint = "`switchyard explain` says which pool it is"
 	default:
 		s.Action = actTerminate
-		s.choose(setOf(x), time.Now())
+		s.choose(terminate.SetOf(x.Terminate), time.Now())
 	}
 	return s, nil
 }

@@ -73,12 +73,8 @@ func ofRoute(r *route.Route) (f following) {
 	if r == nil {
 		return f
 	}
-	policy, ok := r.Terminate.(*terminate.Policy)
-	if !ok || policy == nil {
-		return f
-	}
-	f.set, _ = policy.Certificates().(*certs.Set)
-	if policy.HasFiles() {
+	f.set = terminate.SetOf(r.Terminate)
+	if policy, ok := r.Terminate.(*terminate.Policy); ok && policy != nil && policy.HasFiles() {
 		f.policy = policy
 	}
 	return f
@@ -89,11 +85,7 @@ func setOfPool(p *livePool) *certs.Set {
 	if p == nil {
 		return nil
 	}
-	t, ok := p.Config().TLS.(*terminate.BackendTLS)
-	if !ok || t == nil {
-		return nil
-	}
-	return t.Files
+	return terminate.FilesOf(p.Config().TLS)
 }
 
 // expiries tells of the certificates in force.

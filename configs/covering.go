@@ -94,7 +94,11 @@ func (a askers) covered(r *file.Route, made *route.Route) (*certs.Choice, asker)
 	for _, host := range made.Hosts {
 		own[normalHost(host)] = true
 	}
-	for _, cert := range pairsOf(made) {
+	set := terminate.SetOf(made.Terminate)
+	if set == nil {
+		return nil, asker{}
+	}
+	for _, cert := range set.Pairs() {
 		for _, name := range cert.Names {
 			var first *asker
 			for _, on := range a[name] { // in no order
@@ -129,19 +133,6 @@ func (on *asking) more(r *file.Route, own map[string]bool) *asker {
 
 func needsClient(r *file.Route) bool {
 	return r.Terminate != nil && r.Terminate.ClientAuth != nil && r.Terminate.ClientAuth.Require.V
-}
-
-// pairsOf are the certificates in files of a route whose TLS ends here.
-func pairsOf(r *route.Route) []*certs.Choice {
-	p, ok := r.Terminate.(*terminate.Policy)
-	if !ok {
-		return nil
-	}
-	set, ok := p.Certificates().(*certs.Set)
-	if !ok {
-		return nil
-	}
-	return set.Pairs()
 }
 
 // meet reports whether two routes have a listener in common; one that names none is on all.

@@ -22,10 +22,11 @@ func TestRoutesOfOneCertificateAreComparedInReasonableTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy := cfg.Balancer.Routes[0].Terminate.(*terminate.Policy)
-	name := pairsOf(&cfg.Balancer.Routes[0])[0].Names[0]
+	policy := cfg.Balancer.Routes[0].Terminate
+	names := terminate.SetOf(policy).Pairs()[0].Names
+	name := names[0]
 	_, parent, _ := strings.Cut(name, ".")
-	pairsOf(&cfg.Balancer.Routes[0])[0].Names[0] = "*." + parent // as if it were for all of them
+	names[0] = "*." + parent // as if it were for all of them
 	for _, c := range []struct {
 		name      string
 		ca        func(i int) string

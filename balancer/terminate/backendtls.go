@@ -24,6 +24,14 @@ type BackendTLS struct {
 	last spoken // what the last connection was made with
 }
 
+// FilesOf is what the TLS of a pool shows to its backends and trusts them by; nil if that is nothing.
+func FilesOf(x any) *certs.Set {
+	if t, ok := x.(*BackendTLS); ok && t != nil {
+		return t.Files
+	}
+	return nil
+}
+
 // spoken is what is trusted and shown at one time, and the sessions with backends that came of it.
 type spoken struct {
 	trusted  *x509.CertPool   // nil: the system's

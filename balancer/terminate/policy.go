@@ -2,7 +2,6 @@ package terminate
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,6 +170,17 @@ func (p *Policy) HasFiles() bool { return p.files != nil || len(p.cfg.Tickets.Fi
 // Certificates are where the certificates of p come from.
 func (p *Policy) Certificates() certs.Source { return p.cfg.Certificates }
 
+// SetOf is what the Terminate of a [route.Route] shows to clients; nil if their TLS does not end here, or the certificates come
+// from no [certs.Set].
+func SetOf(x any) *certs.Set {
+	p, ok := x.(*Policy)
+	if !ok || p == nil {
+		return nil
+	}
+	set, _ := p.cfg.Certificates.(*certs.Set)
+	return set
+}
+
 // nameOf is the name of a hello as the route has it; the zero Name of one that has none.
 func nameOf(serverName string) (route.Name, error) {
 	if serverName == "" {
@@ -222,12 +232,4 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 		return nil, &refusal{BadCertificate, strings.ReplaceAll(err.Error(), "certs: ", "")}
 	}
 	return cert, nil
-}
-
-// Authorities are the certificates that clients' certificates are verified with now; nil if clients are not asked for one.
-func (p *Policy) Authorities() []*x509.Certificate {
-	if p.files == nil {
-		return nil
-	}
-	return p.files.authorities().all
 }
