@@ -97,26 +97,33 @@ func (s *scrape) terminated(st *balancer.Stats) {
 	}
 	s.add(metricTerminationFailed, float64(t.Failed))
 	s.add(metricTerminationWaiting, float64(t.Budget.Waiting))
-	first := map[string]time.Time{} // a file may be that of several routes
+	ends := fileEnds{}
 	for _, e := range st.Certificates {
-		if at, ok := first[e.File]; !ok || e.NotAfter.Before(at) {
-			first[e.File] = e.NotAfter
-		}
+		ends.note(e.File, e.NotAfter)
 	}
-	for file, at := range first {
-		s.add(metricCertificate, float64(at.Unix()), file)
-	}
-	ends := map[string]time.Time{} // likewise, with other authorities
+	ends.sendTo(s, metricCertificate)
+	ends = fileEnds{}
 	for _, l := range st.Lists {
-		if at, ok := ends[l.File]; !ok || l.Until.Before(at) {
-			ends[l.File] = l.Until
-		}
+		ends.note(l.File, l.Until)
 	}
-	for file, at := range ends {
-		s.add(metricList, float64(at.Unix()), file)
-	}
+	ends.sendTo(s, metricList)
 	for _, r := range st.Refusals {
 		s.add(metricRefused, 1, r.File)
+	}
+}
+
+// fileEnds are when what files hold ends. A file may be that of several routes, and they may tell of another end: the first counts.
+type fileEnds map[string]time.Time
+
+func (f fileEnds) note(file string, end time.Time) {
+	if at, ok := f[file]; !ok || end.Before(at) {
+		f[file] = end
+	}
+}
+
+func (f fileEnds) sendTo(s *scrape, metric int) {
+	for file, at := range f {
+		s.add(metric, float64(at.Unix()), file)
 	}
 }
 
