@@ -82,13 +82,14 @@ func (d *directory) check() *Error {
 
 // read returns the certificates for a normal name in the files of a base name. What is on its way is waited for by wait.
 func (d *directory) read(b base, name string, log *slog.Logger, wait func(time.Duration) bool) (list []*Choice, err error) {
-	now := d.memory.entry(d.path, b.name).look(log, wait)
+	entry := d.memory.entry(d.path, b.name)
+	now := entry.look(log, wait)
 	if now.lost != nil {
-		d.place().tell(now.lost, log)
+		entry.place.tell(now.lost, log)
 	}
 	for _, e := range now.wrong {
 		if e.outage && e != now.lost {
-			d.place().tell(e, log)
+			entry.place.tell(e, log)
 		}
 		err = errors.Join(err, d.wrong(e))
 	}
