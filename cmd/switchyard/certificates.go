@@ -67,11 +67,12 @@ why. --alpn, --client and --listener are as for explain.`,
 
 func (q *certificateQuery) list(cmd *cobra.Command, socket *socketFlag, out *outputFlag) error {
 	asJSON, err := out.json()
+	if err == nil {
+		err = checkLimit(q.limit)
+	}
 	switch {
 	case err != nil:
 		return err
-	case q.limit < 0:
-		return usageError("0 lists all", "--limit: %d is less than nothing", q.limit)
 	case q.alpn+q.client+q.listener != "":
 		return usageError("for example: switchyard certificates www.example.com --listener public",
 			"--alpn, --client and --listener are about a client that asks for a NAME")
@@ -90,7 +91,7 @@ func (q *certificateQuery) list(cmd *cobra.Command, socket *socketFlag, out *out
 	printCertificates(cmd.OutOrStdout(), list.Certificates)
 	switch {
 	case list.Next != "":
-		fmt.Fprintf(cmd.ErrOrStderr(), "switchyard: note: %d of %s; --limit 0 lists all\n", len(list.Certificates), count(list.Total, "certificate"))
+		noteMore(cmd, len(list.Certificates), list.Total, "certificate")
 	case list.Total == 0 && q.route+q.pool != "":
 		fmt.Fprintln(cmd.ErrOrStderr(), "switchyard: note: nothing of that name has certificates; switchyard certificates lists all")
 	case list.Total == 0:

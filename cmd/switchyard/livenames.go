@@ -50,22 +50,26 @@ func (s *socketFlag) completeFirst(names namer) cobra.CompletionFunc {
 // routesOffered bounds how many routes a shell is given: it shows none of that many anyway.
 const routesOffered = "1000"
 
-func routeNames(ctx context.Context, c *admin.Client) (names []string, err error) {
+func liveRoutes(ctx context.Context, c *admin.Client) ([]admin.Route, error) {
 	var list admin.RouteList
-	_, err = c.Do(ctx, admin.Call{Path: admin.Path("routes"), Query: url.Values{"limit": {routesOffered}}}, &list)
-	for i := range list.Routes {
-		names = append(names, list.Routes[i].Name)
+	_, err := c.Do(ctx, admin.Call{Path: admin.Path("routes"), Query: url.Values{"limit": {routesOffered}}}, &list)
+	return list.Routes, err
+}
+
+func routeNames(ctx context.Context, c *admin.Client) (names []string, err error) {
+	routes, err := liveRoutes(ctx, c)
+	for i := range routes {
+		names = append(names, routes[i].Name)
 	}
 	return names, err
 }
 
 // terminatedHosts are the hosts whose TLS ends here, those that are no pattern.
 func terminatedHosts(ctx context.Context, c *admin.Client) (names []string, err error) {
-	var list admin.RouteList
-	_, err = c.Do(ctx, admin.Call{Path: admin.Path("routes"), Query: url.Values{"limit": {routesOffered}}}, &list)
-	for i := range list.Routes {
-		for _, host := range list.Routes[i].Hosts {
-			if _, wrong := route.ParseName(host); wrong == nil && list.Routes[i].Terminates {
+	routes, err := liveRoutes(ctx, c)
+	for i := range routes {
+		for _, host := range routes[i].Hosts {
+			if _, wrong := route.ParseName(host); wrong == nil && routes[i].Terminates {
 				names = append(names, host)
 			}
 		}

@@ -54,11 +54,11 @@ time. What all of the given flags say has to hold. explain says where one name g
 
 func (q *routeQuery) list(cmd *cobra.Command, socket *socketFlag, out *outputFlag) error {
 	asJSON, err := out.json()
-	switch {
-	case err != nil:
+	if err == nil {
+		err = checkLimit(q.limit)
+	}
+	if err != nil {
 		return err
-	case q.limit < 0:
-		return usageError("0 lists all", "--limit: %d is less than nothing", q.limit)
 	}
 	var list *admin.RouteList
 	err = socket.talk(func(ctx context.Context, p *peer) error {
@@ -73,7 +73,7 @@ func (q *routeQuery) list(cmd *cobra.Command, socket *socketFlag, out *outputFla
 	}
 	printRoutes(cmd.OutOrStdout(), list.Routes)
 	if list.Next != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "switchyard: note: %d of %s; --limit 0 lists all\n", len(list.Routes), count(list.Total, "route"))
+		noteMore(cmd, len(list.Routes), list.Total, "route")
 	}
 	return nil
 }
