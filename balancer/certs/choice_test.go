@@ -187,7 +187,7 @@ func TestWhatIsToldOfASet(t *testing.T) {
 	if err != nil || len(choices) != 2 || choices[0].Key != "ECDSA P-256" || choices[1].Key != "RSA 2048" {
 		t.Errorf("Choices: %v, %v", choices, err)
 	}
-	expiries := s.Expiries()
+	expiries := Expiries([]*Set{s})
 	if len(expiries) != 2 || expiries[0].File != a.Cert || expiries[0].Name != "a.example.com" || !expiries[0].NotAfter.Equal(choices[0].NotAfter) {
 		t.Errorf("Expiries: %v", expiries)
 	}

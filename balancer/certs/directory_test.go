@@ -107,14 +107,14 @@ func TestADirectoryIsFollowed(t *testing.T) {
 	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "holds no certificate") {
 		t.Errorf("of a broken file the log says %q", text)
 	}
-	if e := s.Expiries(); len(e) != 1 || e[0].File != dir || e[0].Name != "a.example.com" || !e[0].NotAfter.Equal(second.NotAfter) {
+	if e := Expiries([]*Set{s}); len(e) != 1 || e[0].File != dir || e[0].Name != "a.example.com" || !e[0].NotAfter.Equal(second.NotAfter) {
 		t.Errorf("Expiries: %v", e)
 	}
 	remove(t, path)
 	if _, err := again(); !errors.Is(err, ErrNone) {
 		t.Errorf("a file that is gone: %v", err)
 	}
-	if e := s.Expiries(); e != nil {
+	if e := Expiries([]*Set{s}); e != nil {
 		t.Errorf("Expiries of a directory without certificates: %v", e)
 	}
 }

@@ -9,11 +9,9 @@ type Expiry struct {
 	File     string // of the certificate; of a directory or of ACME, the directory
 }
 
-// Expiries tells of every certificate of a pair and of ACME, and of each directory the one that expires first among those
-// that are in memory. Their files and directories come from the configuration, so that they can be labels of metrics.
-func (s *Set) Expiries() []Expiry { return Expiries([]*Set{s}) }
-
-// Expiries are those of several Sets. A directory is looked at, and told of, once: very many may share it.
+// Expiries tells of every certificate of a pair and of ACME of the Sets, and of each directory the one that expires first among
+// those that are in memory. Their files and directories come from the configuration, so that they can be labels of metrics. A
+// directory is looked at, and told of, once: very many Sets may share it.
 func Expiries(sets []*Set) (all []Expiry) {
 	seen := map[string]bool{}
 	for _, s := range sets {

@@ -57,7 +57,7 @@ func TestCertificatesAreOrderedByTLSALPN01AndServed(t *testing.T) {
 			return err == nil && leaf.VerifyHostname(name) == nil
 		})
 	}
-	if e := s.Expiries(); len(e) != 2 || e[0].File != cfg.Storage || e[0].NotAfter.Before(time.Now()) {
+	if e := certs.Expiries([]*certs.Set{s}); len(e) != 2 || e[0].File != cfg.Storage || e[0].NotAfter.Before(time.Now()) {
 		t.Errorf("Expiries: %v", e)
 	}
 	if o, ok := s.Orders(); !ok || o.Obtained != 2 || o.Renewed != 0 || o.Missing != 0 || o.LastSuccess.IsZero() {
