@@ -64,8 +64,7 @@ func escaped(line string) string {
 	if !strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return line
 	}
-	q := strconv.Quote(line)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	return unquoted(strconv.Quote(line))
 }
 
 // ciphers are the suites of TLS 1.2 that are allowed, spelt as in the file.

@@ -71,9 +71,11 @@ const maxText = 200
 // plain makes text printable ASCII of bounded length.
 func plain(text string) string {
 	text = strings.TrimPrefix(text, "tls: ")
-	q := strconv.QuoteToASCII(text[:min(len(text), maxText)])
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	return unquoted(strconv.QuoteToASCII(text[:min(len(text), maxText)]))
 }
+
+// unquoted is what strconv has quoted: its escapes without the quotes around it, and without those that only these need.
+func unquoted(q string) string { return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`) }
 
 // handshakeFailure says in plain words why a handshake with a client came to nothing.
 func (c *Conn) handshakeFailure(err error) (Failure, string) {
