@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"log/slog"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -18,7 +17,7 @@ type socket struct {
 	listener *listener
 	burst    int        // connections taken per turn
 	retry    loop.Timer // set while accepting is paused for want of descriptors
-	spare    int        // a descriptor to give up when there is no other; -1: none
+	spare    spare      // to refuse a connection with when there are no descriptors
 }
 
 // maxBurst bounds the connections that one turn takes, so that those which are being served are not starved.
@@ -115,36 +114,6 @@ func (w *worker) turnAway(sock *socket, fd int, peer netip.AddrPort, cause Cause
 	}
 }
 
-// shed gives up the spare descriptor to take one connection, and resets it: an answer now is better for the
-// client than to wait in a queue that nobody serves. The answer is accept's; why where there is no spare any more.
-func (w *worker) shed(sock *socket, why syscall.Errno) syscall.Errno {
-	if sock.spare < 0 {
-		return why
-	}
-	sys.Close(sock.spare)
-	fd, _, e := sys.Accept(sock.fd)
-	if e == 0 {
-		sys.Reset(fd)
-		w.noteShed(sock.listener, why)
-	}
-	if sock.spare, _ = sys.OpenSpare(); sock.spare < 0 {
-		return why
-	}
-	return e
-}
-
-// noteShed counts and logs a connection that was reset for want of descriptors.
-func (w *worker) noteShed(l *listener, why syscall.Errno) {
-	c := &l.counters[w.index]
-	c.accepted.Add(1)
-	c.closed[CauseFDLimit].Add(1)
-	if n := w.server.shed.Add(1); isPowerOfTen(n) {
-		w.server.recorder.notice(slog.LevelError, "out of descriptors: connections are reset",
-			slog.String("listener", l.name()), slog.Uint64("reset_total", n), slog.String("error", why.Error()),
-			slog.String("hint", "raise LimitNOFILE (ulimit -n), or lower max_connections"))
-	}
-}
-
 // isPowerOfTen keeps a message that could come a million times down to seven lines.
 func isPowerOfTen(n uint64) bool {
 	for n >= 10 && n%10 == 0 {
@@ -165,10 +134,8 @@ func (w *worker) resume(sock *socket) {
 	if sock == nil || sock.fd < 0 {
 		return
 	}
-	if sock.spare < 0 {
-		sock.spare, _ = sys.OpenSpare()
-	}
-	if e := w.loop.WatchListener(sock.fd, sock.token); e != 0 {
+	// Without a spare it could refuse nobody, and as long as that is missing nobody gets a backend: it has to come first.
+	if !sock.spare.take() || w.loop.WatchListener(sock.fd, sock.token) != 0 {
 		w.loop.Set(&sock.retry, acceptPause)
 	}
 }
@@ -244,12 +211,11 @@ func (w *worker) closeSockets() {
 
 // close closes the socket and its spare; a second call does nothing.
 func (sock *socket) close() {
-	for _, fd := range []*int{&sock.fd, &sock.spare} {
-		if *fd >= 0 {
-			sys.Close(*fd)
-			*fd = -1
-		}
+	if sock.fd >= 0 {
+		sys.Close(sock.fd)
+		sock.fd = -1
 	}
+	sock.spare.close()
 }
 
 // noteIdle tells Shutdown that the last session of a stopping worker has ended.

@@ -73,8 +73,7 @@ func bind(name string, want netip.AddrPort, workers int) (*binding, error) {
 			b.close()
 			return nil, bindError(name, want, e)
 		}
-		spare, _ := sys.OpenSpare()
-		b.sockets = append(b.sockets, &socket{fd: fd, burst: 1, spare: spare})
+		b.sockets = append(b.sockets, &socket{fd: fd, burst: 1, spare: newSpare()})
 		if len(b.sockets) == 1 {
 			b.addr = sys.LocalAddr(fd)
 			addr = netip.AddrPortFrom(addr.Addr(), b.addr.Port())

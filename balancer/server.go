@@ -69,6 +69,7 @@ type Server struct {
 	logConnections atomic.Bool
 	active         atomic.Int64  // connections of all listeners
 	shed           atomic.Uint64 // connections reset for want of descriptors
+	spares         spares
 	panics         atomic.Uint64
 	ready          atomic.Bool
 	stopping       atomic.Bool
@@ -93,7 +94,8 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s.limits.Store(&limits)
 	s.limit.Store(limits.Connections)
 	s.pipes = relay.NewPipeBudget(limits.Pipes)
-	s.terminator = terminate.New(terminate.Options{Turns: opt.Handshakes, Connections: limits.Terminated, Log: s.log})
+	s.pipes.Lent = s.spares.lent
+	s.terminator = terminate.New(terminate.Options{Turns: opt.Handshakes, Connections: limits.Terminated, Log: s.log, Lent: s.spares.lent})
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err

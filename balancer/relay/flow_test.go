@@ -133,6 +133,23 @@ func TestQuietFlowHoldsNothing(t *testing.T) {
 	}
 }
 
+// Descriptors that connections are refused with are not kept for a pipe.
+func TestAPipeOfLentDescriptorsIsGivenBack(t *testing.T) {
+	lent := true
+	budget := NewPipeBudget(1)
+	budget.Lent = func() bool { return lent }
+	p := pipes{budget: budget}
+	if v := p.get(); v != nil {
+		t.Fatalf("got %+v", v)
+	}
+	lent = false
+	v := p.get()
+	if v == nil {
+		t.Fatal("the budget was not given back")
+	}
+	p.close(v)
+}
+
 // A sink that takes nothing stops the reading too: the memory held is what one read brought.
 func TestBlockedSinkStopsReading(t *testing.T) {
 	b := NewBench(NewPipeBudget(0))

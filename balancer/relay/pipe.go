@@ -21,6 +21,9 @@ type Pipe struct {
 
 // PipeBudget bounds the pipes of all loops together: each costs two descriptors. The zero PipeBudget allows none.
 type PipeBudget struct {
+	// Lent reports whether descriptors just got may be some that connections are refused with, and are to be given back.
+	// It is set before the first use; nil: they never are.
+	Lent func() bool
 	left atomic.Int64
 }
 
@@ -60,7 +63,12 @@ func (p *pipes) get() *Pipe {
 		p.budget.left.Add(1)
 		return nil
 	}
-	return &Pipe{r: r, w: w, room: room}
+	v := &Pipe{r: r, w: w, room: room}
+	if p.budget.Lent != nil && p.budget.Lent() {
+		p.close(v)
+		return nil
+	}
+	return v
 }
 
 // put takes a pipe back. One that still holds bytes of a dead connection is closed: nobody may ever read them.

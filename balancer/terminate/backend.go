@@ -96,6 +96,10 @@ func (c *Conn) connect(b *pool.Backend, cfg *pool.Config, giveUp time.Time) erro
 	if e != 0 {
 		return e
 	}
+	if c.terminator.lent() {
+		sys.Close(fd)
+		return syscall.EMFILE
+	}
 	sock, err := newSocket(fd, nil)
 	if err != nil {
 		return err

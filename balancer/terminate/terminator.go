@@ -20,7 +20,10 @@ type Options struct {
 	Patience time.Duration
 	// Connections bounds the connections. Zero: no bound.
 	Connections int64
-	Log         *slog.Logger // nil: discard
+	// Lent reports whether a descriptor just got may be one that connections are refused with, and is to be given back.
+	// Nil: it never is.
+	Lent func() bool
+	Log  *slog.Logger // nil: discard
 }
 
 const (
@@ -32,6 +35,7 @@ const (
 type Terminator struct {
 	budget  *Budget
 	limit   int64
+	lent    func() bool
 	log     *slog.Logger
 	live    atomic.Int64
 	running sync.WaitGroup
@@ -54,11 +58,15 @@ func New(opt Options) *Terminator {
 	if opt.Patience <= 0 {
 		opt.Patience = defaultPatience
 	}
+	if opt.Lent == nil {
+		opt.Lent = func() bool { return false }
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Terminator{
-		budget: &Budget{turns: opt.Turns, queue: opt.Queue, patience: opt.Patience}, limit: opt.Connections, log: opt.Log,
+		budget: &Budget{turns: opt.Turns, queue: opt.Queue, patience: opt.Patience}, limit: opt.Connections, lent: opt.Lent,
+		log: opt.Log,
 	}
 }
 

@@ -1,0 +1,62 @@
+package balancer
+
+import (
+	"testing"
+
+	"github.com/seed-23b4a313/switchyard/balancer/pool"
+)
+
+// A descriptor that was got while a socket's spare is lent may be that one: it is given back, and the connection told that
+// there is none. Else it would be held as long as the connection lasts, and nobody could be refused any more.
+func TestNobodyIsServedWithALentSpare(t *testing.T) {
+	t.Parallel()
+	s, _ := mixed(t, func(p *pool.Config) { p.MaxConnections = 10 })
+	s.onEachWorker(func(w *worker) {
+		if !w.sockets[0].spare.give(&w.server.spares) {
+			t.Error("the socket has no spare")
+		}
+	})
+	if got, err := exchange(t, s.addr, helloA); err != nil || string(got) != string(alertOf(80)) {
+		t.Errorf("passed through: % x, %v, want the alert internal_error", got, err)
+	}
+	s.closed(t, CauseFDLimit, 1)
+	c := shaken(t, s)
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("terminated: it was served")
+	}
+	s.closed(t, CauseFDLimit, 2)
+
+	s.onEachWorker(func(w *worker) { w.pause(w.sockets[0]) }) // as the socket does that could not take its spare back
+	open(t, s.addr, helloA, helloA).Close()
+	if s.spares.lent() {
+		t.Error("after the pause the spare is still missing")
+	}
+	s.balanced(t)
+}
+
+func TestASpareIsCountedWhileItIsLent(t *testing.T) {
+	var all spares
+	a, b := newSpare(), newSpare()
+	defer a.close()
+	steps := []struct {
+		name string
+		do   func() bool
+		want bool
+		lent bool
+	}{
+		{"held", func() bool { return a.fd >= 0 && b.fd >= 0 }, true, false},
+		{"given", func() bool { return a.give(&all) }, true, true},
+		{"given again", func() bool { return a.give(&all) }, false, true},
+		{"another given", func() bool { return b.give(&all) }, true, true},
+		{"the first taken", a.take, true, true},
+		{"and again", a.take, true, true},
+		{"the other closed", func() bool { b.close(); return b.fd < 0 }, true, false},
+		{"and again", func() bool { b.close(); return b.fd < 0 }, true, false},
+		{"nothing to give", func() bool { return b.give(&all) }, false, false},
+	}
+	for _, s := range steps {
+		if got, lent := s.do(), all.lent(); got != s.want || lent != s.lent {
+			t.Fatalf("%s: %v, lent %v, want %v, %v", s.name, got, lent, s.want, s.lent)
+		}
+	}
+}
