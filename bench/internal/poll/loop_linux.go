@@ -3,6 +3,7 @@ package poll
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +14,11 @@ const batch = 256
 
 // Loop waits for sockets and for time. Make one with [New], end it with [Loop.Close].
 type Loop struct {
-	epoll, timer, wake int
-	slots              []slot // by descriptor
-	events             [batch]unix.EpollEvent
+	epoll, timer int
+	waking       sync.Mutex
+	wake         int    // -1: closed; from open on guarded by waking where it is written to and closed
+	slots        []slot // by descriptor
+	events       [batch]unix.EpollEvent
 }
 
 // slot is who owns a descriptor. The generation tells an event for an earlier owner of the same number apart: the
@@ -55,11 +58,14 @@ func (l *Loop) Close() {
 			_ = unix.Close(fd)
 		}
 	}
+	l.waking.Lock()
+	defer l.waking.Unlock()
 	for _, fd := range []int{l.epoll, l.timer, l.wake} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
 		}
 	}
+	l.wake = -1
 }
 
 // Add registers a connection for both directions, once and edge-triggered. The loop owns it from then on, even when
@@ -102,8 +108,14 @@ func (l *Loop) Drop(fd int) {
 	_ = unix.Close(fd)
 }
 
-// Wake ends the current wait. It may be called from any goroutine, until Close.
+// Wake ends the current wait. It may be called from any goroutine. Once the loop is closed it does nothing: a late one
+// would else write to whoever has got the number of the descriptor since.
 func (l *Loop) Wake() {
+	l.waking.Lock()
+	defer l.waking.Unlock()
+	if l.wake < 0 {
+		return
+	}
 	// EAGAIN would mean that a wake-up is already pending, which is as good.
 	_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }

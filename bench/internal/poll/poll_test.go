@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var local = netip.MustParseAddrPort("127.0.0.1:0")
@@ -183,5 +185,29 @@ func TestRunSleepsAndWakes(t *testing.T) {
 	turns = 0
 	if err := l.Run(func() (time.Duration, bool) { turns++; return Forever, turns < 2 }); err != nil {
 		t.Error(err)
+	}
+}
+
+// A wake-up that comes late is written to nobody who has got the number of the loop's descriptor since.
+func TestALateWakeIsWrittenToNobody(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := l.wake
+	l.Close()
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer CloseFD(ends[0])
+	defer CloseFD(ends[1])
+	if err := unix.Dup3(ends[1], number, unix.O_CLOEXEC); err != nil { // the pipe has taken the two below
+		t.Fatal(err)
+	}
+	defer CloseFD(number)
+	l.Wake()
+	if n, err := unix.Read(ends[0], make([]byte, 8)); err != unix.EAGAIN {
+		t.Errorf("%d bytes were written to another's descriptor (%v)", n, err)
 	}
 }
