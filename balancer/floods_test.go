@@ -120,14 +120,16 @@ const floodEnv = "SWITCHYARD_TEST_FLOOD"
 const flooded = "flooded.example.com"
 
 // TestFloodProcess is not a test: it is the process that makes handshakes, so many a second as its environment says,
-// until it is told to end. It then says how many it has made.
+// until it is told to end. It says when it has made the first, and at the end how many it has made.
 func TestFloodProcess(t *testing.T) {
 	var addr string
 	var perSecond int
 	if _, err := fmt.Sscan(os.Getenv(floodEnv), &addr, &perSecond); err != nil {
 		t.Skip("runs in the processes that other tests start")
 	}
-	yieldToAll(t)
+	if full() { // else it is not measured, but is to take place on a busy machine too
+		yieldToAll(t)
+	}
 	var done atomic.Int64
 	over := make(chan struct{})
 	go func() {
@@ -146,7 +148,9 @@ func TestFloodProcess(t *testing.T) {
 				defer func() { <-gate }()
 				c, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", addr, &tls.Config{ServerName: flooded, InsecureSkipVerify: true})
 				if err == nil {
-					done.Add(1)
+					if done.Add(1) == 1 {
+						fmt.Println("one")
+					}
 					c.Close()
 				}
 			}()
@@ -154,23 +158,37 @@ func TestFloodProcess(t *testing.T) {
 	}
 }
 
-// flood starts a flood of handshakes. What it returns ends it, and says how many were made.
-func flood(t testing.TB, addr string, perSecond int) (end func() int) {
+// flooding is a TestFloodProcess.
+type flooding struct {
+	cmd *exec.Cmd
+	in  io.Closer
+	out lockedBuffer
+}
+
+// flood starts a flood of handshakes.
+func flood(t testing.TB, addr string, perSecond int) *flooding {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFloodProcess$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", floodEnv, addr, perSecond))
-	in, _ := cmd.StdinPipe()
-	var out lockedBuffer
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
+	f := &flooding{cmd: exec.Command(os.Args[0], "-test.run=^TestFloodProcess$")}
+	f.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", floodEnv, addr, perSecond))
+	f.in, _ = f.cmd.StdinPipe()
+	f.cmd.Stdout = &f.out
+	if err := f.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return func() (n int) {
-		in.Close()
-		cmd.Wait()
-		fmt.Sscan(out.String(), &n)
-		return n
-	}
+	return f
+}
+
+// begun reports whether a handshake was made.
+func (f *flooding) begun() bool { return strings.HasPrefix(f.out.String(), "one") }
+
+// end ends the flood, once there is one, and says how many handshakes were made.
+func (f *flooding) end(t testing.TB) (n int) {
+	t.Helper()
+	eventually(t, f.begun, func() string { return "a handshake of the flood" })
+	f.in.Close()
+	f.cmd.Wait()
+	fmt.Sscanf(f.out.String(), "one\n%d", &n)
+	return n
 }
 
 // yieldToAll has this process run when nobody else wants a core: clients of another machine would take none of this one.
@@ -218,22 +236,19 @@ func TestPassthroughGoesOnUnderAFloodOfHandshakes(t *testing.T) {
 	v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(300, 8000), rate: sized(300, 500)}
 	idle := v.p99(t)
 	perSecond := sized(200, 1000)
-	end := flood(t, other.Addr, perSecond)
+	f := flood(t, other.Addr, perSecond)
 	elsewhere := v.p99(t)
-	end()
+	f.end(t)
 	began, cpu := time.Now(), c.report(t).CPU
-	end = flood(t, c.Addr, perSecond)
+	f = flood(t, c.Addr, perSecond)
 	busy := v.p99(t)
-	made, took := end(), time.Since(began)
+	made, took := f.end(t), time.Since(began)
 	r := c.report(t)
 	ratio := float64(busy) / float64(elsewhere)
 	t.Logf("p99 %v idle, %v under a flood of another, %v under %.0f handshakes/s (%d): %.1f times; %v of CPU each, the rest included",
 		idle, elsewhere, busy, float64(made)/took.Seconds(), made, ratio, (r.CPU-cpu)/time.Duration(max(made, 1)))
 	if v.failed > 0 {
 		t.Errorf("%d of %d failed", v.failed, 3*v.n)
-	}
-	if made == 0 {
-		t.Error("no handshake was made")
 	}
 	if full() && ratio > 2 {
 		t.Errorf("p99 is %.1f times that under the flood of another", ratio)
@@ -264,9 +279,10 @@ func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 			v := visitor{addr: c.Addr, hello: helloBytes(t, "a.example.com"), n: sized(150, 8000), rate: sized(150, 500)}
 			idle := v.p99(t)
 			began, cpu := time.Now(), c.report(t).CPU
-			end := flood(t, c.Addr, sized(500, 1000))
+			f := flood(t, c.Addr, sized(500, 1000))
 			busy := v.p99(t)
-			made, took := end(), time.Since(began)
+			eventually(t, func() bool { r := c.report(t); return r.closed(tt.cause) > 0 }, func() string { return "one that is refused" })
+			made, took := f.end(t), time.Since(began)
 			r := c.report(t)
 			refused := r.Stats.Listeners[0].Closed[tt.cause]
 			ratio := float64(busy) / float64(idle)
@@ -275,11 +291,8 @@ func TestABoundOfHandshakesKeepsAFloodFromTheOthers(t *testing.T) {
 			if v.failed > 0 {
 				t.Errorf("%d of %d failed", v.failed, 2*v.n)
 			}
-			if most := tt.most(took); made == 0 || made > most {
-				t.Errorf("%d handshakes were made, want 1 to %d", made, most)
-			}
-			if refused == 0 {
-				t.Error("none was refused")
+			if most := tt.most(took); made > most {
+				t.Errorf("%d handshakes were made, want %d at the most", made, most)
 			}
 			if full() && tt.twice && ratio > 2 {
 				t.Errorf("p99 is %.1f times that of an idle balancer", ratio)
