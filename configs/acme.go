@@ -66,6 +66,9 @@ func (c *checker) binding(a *file.ACME) acme.Binding {
 		c.fileMistake("hmac_key_file", e.HMACKeyFile, warning, c.warnf)
 	}
 	if wrong, ok := errors.AsType[*certs.Error](err); ok {
+		if c.pasted("hmac_key_file", e.HMACKeyFile, wrong) {
+			return b
+		}
 		c.fileMistake("hmac_key_file", e.HMACKeyFile, wrong, c.errorf)
 	}
 	return b

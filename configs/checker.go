@@ -23,8 +23,18 @@ type checker struct {
 
 // text is what is checked, and what messages call it.
 type text struct {
-	name string
-	data []byte
+	name   string
+	data   []byte
+	hidden map[int32]bool // lines that may hold what nobody is to see: none is shown, whatever is said of it
+}
+
+// hide keeps the line of at out of all that is said.
+func (c *checker) hide(at file.At) {
+	t := &c.texts[at.Text]
+	if t.hidden == nil {
+		t.hidden = map[int32]bool{}
+	}
+	t.hidden[at.Line] = true
 }
 
 // placed is whatever knows its place in a text.

@@ -97,6 +97,6 @@ func Parse(name string, data []byte, dir string) (*Config, error) {
 // be readable, and is not checked beside the rest. A mistake in an entry has its Origin for the file, and its text for
 // the line.
 func ParseWith(name string, data []byte, dir string, entries []Entry) (*Config, error) {
-	c := &checker{dir: dir, texts: []text{{name, data}}}
+	c := &checker{dir: dir, texts: []text{{name: name, data: data}}}
 	return c.whole(entries)
 }

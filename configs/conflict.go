@@ -98,7 +98,7 @@ func RouteErrors(origin string, c *Change, err error) error {
 	if c == nil {
 		c = &Change{}
 	}
-	k := &checker{texts: []text{{origin, []byte(c.text)}}}
+	k := &checker{texts: []text{{name: origin, data: []byte(c.text)}}}
 	for i := range found {
 		k.editConflict(c, &found[i])
 	}

@@ -22,7 +22,7 @@ func newEdit(origin string, data []byte, dir string, r Running) *edit {
 	}
 	e := &edit{names: n, touched: map[ref]file.At{}}
 	e.result.deletes = map[string][]file.At{}
-	e.dir, e.texts = dir, []text{{origin, data}}
+	e.dir, e.texts = dir, []text{{name: origin, data: data}}
 	return e
 }
 

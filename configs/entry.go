@@ -21,7 +21,7 @@ func (c *checker) overlay(f *file.File, entries []Entry) (deleted, []bool) {
 	routes := newLayer("route", f.Routes, func(r *file.Route) string { return r.Name.V }, gone)
 	pools := newLayer("pool", f.Pools, func(p *file.Pool) string { return p.Name.V }, gone)
 	for i, e := range entries {
-		c.texts = append(c.texts, text{e.Origin, []byte(e.Text)})
+		c.texts = append(c.texts, text{name: e.Origin, data: []byte(e.Text)})
 		inFile[i] = e.Kind == "route" && routes.has(e.Name) || e.Kind == "pool" && pools.has(e.Name)
 		switch {
 		case e.Kind == "route" && e.Text == "":

@@ -109,7 +109,7 @@ func (v *viewer) show(m file.Mistake) *Error {
 		v.keyed = bytes.Contains(v.texts[m.Text].data, []byte("PRIVATE KEY-----"))
 	}
 	e := &Error{File: v.texts[m.Text].name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
-	if e.Line <= len(v.lines) && !v.secret(v.lines[e.Line-1]) {
+	if e.Line <= len(v.lines) && !v.texts[m.Text].hidden[m.Line] && !v.secret(v.lines[e.Line-1]) {
 		e.Source, e.caret = excerpt(v.lines[e.Line-1], e.Col)
 	}
 	return e

@@ -48,3 +48,32 @@ func TestAPastedKeyIsNotShown(t *testing.T) {
 		}
 	}
 }
+
+// The same holds for keys that are no PEM, where a file of them is to be named: base64 that is no file.
+func TestAPastedKeyInBase64IsNotShown(t *testing.T) {
+	const text = "listeners: [{name: l, bind: [\":1\"]}]\npools: [{name: p, backends: [\"192.0.2.1:1\"]}]\n" +
+		"routes:\n  - name: r\n    hosts: [a.example]\n    pool: p\n    terminate:\n"
+	const eab = text + "      acme: {agree: true, storage: st, directory_url: \"https://acme.example/d\", eab: {kid: k, hmac_key_file: \"%\"}, wrong: 1}\n"
+	const tickets = text + "      acme: {agree: true, storage: st}\n      tickets: {keys: [\"%\"]}\n"
+	const said = "there is no such file, and what is named looks like a key"
+	for _, c := range []struct {
+		name, text, key string
+		shown           bool
+	}{
+		{"base64url", eab, "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W", false},
+		{"base64", eab, "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=", false},
+		{"keys of tickets", tickets, "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ/83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ", false},
+		{"a path that could be one", eab, "/etc/Switchyard/keys/of-2026/eab", false},
+		{"a path", eab, "/etc/switchyard/keys/of-2026/eab", true},
+		{"a file of its kind", eab, "Certs2/of-an-authority.key", true},
+	} {
+		_, err := Parse("switchyard.yaml", []byte(strings.ReplaceAll(c.text, "%", c.key)), t.TempDir())
+		if err == nil {
+			t.Errorf("%s: no mistake", c.name)
+			continue
+		}
+		if shown := strings.Contains(err.Error(), c.key); shown != c.shown || strings.Contains(err.Error(), said) == c.shown {
+			t.Errorf("%s: shown %v, want %v: %v", c.name, shown, c.shown, err)
+		}
+	}
+}

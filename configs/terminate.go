@@ -214,6 +214,9 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 		if !at.IsSet() || c.path(at.V) != wrong.File {
 			continue
 		}
+		if strings.HasPrefix(key, "keys") && c.pasted(key, at, wrong) {
+			return
+		}
 		hint := strings.ReplaceAll(wrong.Hint, wrong.File, at.V)
 		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
 			hint = "relative paths start at " + c.dir
