@@ -102,6 +102,7 @@ type Conn struct {
 	hello         *tls.ClientHelloInfo // for what is said of a failure; nil once the handshake has ended
 	missing       error                // why there is no certificate; nil: there is one, or it was not looked for
 	shown         string               // file of the certificate
+	chosen        *tls.Certificate     // for what is said of a failure; nil: none was
 	backendBroken atomic.Bool          // a send to the backend has failed
 
 	stop chan struct{} // closed when the connection is to end

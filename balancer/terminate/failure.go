@@ -1,6 +1,8 @@
 package terminate
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -133,7 +136,7 @@ var protocolFailures = []struct {
 	offer   offer  // what to list of the hello; nil: nothing
 }{
 	{"tls: client offered only unsupported versions", NoCommonVersion, "no common version", versionsOffered},
-	{"tls: no cipher suite supported", NoCommonCipher, "no common cipher", ciphersOffered},
+	{"tls: no cipher suite supported", NoCommonCipher, noCipher, ciphersOffered},
 	{"tls: no key exchanges supported", NoCommonCipher, "no common group", groupsOffered},
 	{"tls: peer doesn't support any of the certificate's signature algorithms", NoCommonCipher, noSignature, signaturesOffered},
 	{"tls: peer doesn't support the certificate custom signature algorithms", NoCommonCipher, noSignature, signaturesOffered},
@@ -147,7 +150,42 @@ var protocolFailures = []struct {
 	{"tls: client sent certificate", ClientCertRefused, "", nil},
 }
 
-const noSignature = "client supports no signature algorithm of the certificate"
+const (
+	noCipher    = "no common cipher"
+	noSignature = "client supports no signature algorithm of the certificate"
+)
+
+// because says why a cipher suite that both sides know is not one for both; "" where there is none, or something else is wrong.
+func (c *Conn) because(text string) string {
+	if text != noCipher || c.chosen == nil {
+		return ""
+	}
+	key := keyOf(c.chosen)
+	others := false
+	for _, s := range c.hello.CipherSuites {
+		if !slices.Contains(c.job.Policy.cfg.CipherSuites, s) {
+			continue
+		}
+		if strings.Contains(tls.CipherSuiteName(s), "_"+key+"_") {
+			return ""
+		}
+		others = true
+	}
+	if !others {
+		return ""
+	}
+	return " for the certificate's key, " + key
+}
+
+// keyOf is what suites of TLS 1.2 call the key of a certificate; they count Ed25519 among ECDSA (RFC 8422 §5.10).
+func keyOf(c *tls.Certificate) string {
+	if k, ok := c.PrivateKey.(crypto.Signer); ok {
+		if _, is := k.Public().(*rsa.PublicKey); is {
+			return "RSA"
+		}
+	}
+	return "ECDSA"
+}
 
 func (c *Conn) protocolFailure(err error) (Failure, string) {
 	text := err.Error()
@@ -159,7 +197,7 @@ func (c *Conn) protocolFailure(err error) (Failure, string) {
 		case p.text == "":
 			return p.failure, plain(text)
 		case p.offer != nil && c.hello != nil:
-			return p.failure, p.text + ": client offered " + p.offer(c.hello)
+			return p.failure, p.text + c.because(p.text) + ": client offered " + p.offer(c.hello)
 		}
 		return p.failure, p.text
 	}

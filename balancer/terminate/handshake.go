@@ -18,7 +18,7 @@ func (c *Conn) handshake() (Failure, string) {
 		cfg = p.challenge()
 	}
 	c.deadline(c.client.sock, time.Now().Add(p.cfg.HandshakeTimeout))
-	defer func() { c.hello = nil }() // up to 64 KiB of a stranger's, for as long as the connection lasts
+	defer func() { c.hello, c.chosen = nil, nil }() // up to 64 KiB of a stranger's, for as long as the connection lasts
 	err := c.compute(cfg)
 	if err != nil {
 		c.terminator.counts.failed.Add(1)

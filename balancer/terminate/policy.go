@@ -231,5 +231,6 @@ func (c *Conn) choose(hello *tls.ClientHelloInfo, source func(*tls.ClientHelloIn
 	case err != nil:
 		return nil, &refusal{BadCertificate, strings.ReplaceAll(err.Error(), "certs: ", "")}
 	}
+	c.chosen = cert
 	return cert, nil
 }
