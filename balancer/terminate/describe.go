@@ -33,9 +33,10 @@ func (p *Policy) Summary() string {
 	return strings.Join([]string{versions, alpn, client}, ", ")
 }
 
-// Describe says how TLS is spoken with a client that asks for name: the policy, and each certificate that there is for it.
+// Describe says how TLS is spoken with a client that asks for name: the policy, whose certificates clients may show, and each
+// certificate that there is for the name.
 func (p *Policy) Describe(name route.Name) []string {
-	lines := []string{"policy " + p.ID() + ": " + p.Summary(), "ciphers: " + p.ciphers(), "curves: " + p.curves()}
+	lines := append([]string{"policy " + p.ID() + ": " + p.Summary(), "ciphers: " + p.ciphers(), "curves: " + p.curves()}, p.clients()...)
 	source, ok := p.cfg.Certificates.(interface {
 		Choices(string) ([]*certs.Choice, error)
 	})
@@ -57,6 +58,30 @@ func (p *Policy) Describe(name route.Name) []string {
 		lines = append(lines, escaped("no certificate: "+strings.ReplaceAll(strings.TrimPrefix(err.Error(), "certs: "), "\n", "; ")))
 	}
 	return lines
+}
+
+// mostListed is how many authorities, or lists of revoked certificates, are named.
+const mostListed = 8
+
+// clients are the authorities whose certificates clients may show, and the lists of what those have revoked, as they are in
+// force; none where clients are not asked.
+func (p *Policy) clients() (lines []string) {
+	in := p.trust.Load()
+	if in.terms.trusted == nil {
+		return nil
+	}
+	for i, ca := range in.terms.trusted.all {
+		if i == mostListed {
+			lines = append(lines, fmt.Sprintf("client authorities: %d more in %s", len(in.terms.trusted.all)-i, p.cfg.ClientAuth.CA))
+			break
+		}
+		lines = append(lines, escaped(fmt.Sprintf("client authority %.128s, until %s", ca.Subject, ca.NotAfter.UTC().Format(time.DateOnly))))
+	}
+	lists := in.lists.describe()
+	if more := len(lists) - mostListed; more > 0 {
+		lists = append(lists[:mostListed], fmt.Sprintf("client certificates revoked: %d more lists in %s", more, p.cfg.ClientAuth.CRL))
+	}
+	return append(lines, lists...)
 }
 
 // escaped is line without what a terminal would act on: names of certificates may be anybody's.

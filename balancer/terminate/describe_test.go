@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/route"
@@ -91,5 +95,37 @@ func TestADescriptionHasNoControlCharacters(t *testing.T) {
 	got := strings.Join(p.Describe(name), "|")
 	if strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, `for a.example.com, \x1b]0;title\a.example.com, line\nforged`) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Whose certificates clients may show is described as it is in force, so many of them as somebody reads.
+func TestClientAuthoritiesAreDescribed(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(24 * time.Hour).UTC()
+	first := newIssuer(t, "one\nforged")
+	all, lists := []issuer{first}, [][]byte{first.list(t, end), first.list(t, time.Time{})}
+	for i := range mostListed {
+		all = append(all, newIssuer(t, fmt.Sprint("more ", i)))
+	}
+	f := newClientFiles(t)
+	f.trust(t, all...)
+	f.revoke(t, lists...)
+	p := f.policy(t)
+	got := p.Describe(route.Name{})[3:]
+	want := []string{`client authority CN=one\nforged, until ` + first.cert.NotAfter.UTC().Format(time.DateOnly)}
+	for i := range mostListed - 1 {
+		want = append(want, fmt.Sprintf("client authority CN=more %d, until %s", i, all[i+1].cert.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	want = append(want, "client authorities: 1 more in "+f.ca,
+		`client certificates revoked by CN=one\nforged: 0, by a list that names no end`,
+		`client certificates revoked by CN=one\nforged: 0, by a list until `+end.Format(time.RFC3339))
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+
+	f.trust(t, first)
+	p.Follow(time.Now(), slog.New(slog.DiscardHandler))
+	if got := strings.Join(p.Describe(route.Name{}), "|"); strings.Contains(got, "more") {
+		t.Errorf("after a change of the file: %s", got)
 	}
 }

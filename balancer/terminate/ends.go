@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -73,6 +74,27 @@ func (r revocations) without(trusted *authorities) (names []string) {
 		}
 	}
 	return names
+}
+
+// describe has a line for each list, by issuer.
+func (r revocations) describe() (lines []string) {
+	for _, lists := range r {
+		for _, l := range lists {
+			revoked := 0
+			for _, is := range l.serials {
+				if is {
+					revoked++
+				}
+			}
+			next := "that names no end"
+			if !l.NextUpdate.IsZero() {
+				next = "until " + l.NextUpdate.UTC().Format(time.RFC3339)
+			}
+			lines = append(lines, escaped(fmt.Sprintf("client certificates revoked by %.128s: %d, by a list %s", l.Issuer, revoked, next)))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // reminder speaks of the ends of lists and of authorities that no list is of, of each once a day.
