@@ -43,7 +43,7 @@ func (m *cache) entry(dir, base string) *entry {
 	if e := m.absent.get(key); e != nil {
 		return e
 	}
-	e := &entry{cache: m, place: m.placeOf(dir), key: key}
+	e := &entry{cache: m, place: m.placeOf(dir), key: key, turn: make(chan struct{}, 1)}
 	m.absent.put(e)
 	return e
 }
@@ -59,7 +59,7 @@ func (m *cache) place(dir string) *place {
 func (m *cache) placeOf(dir string) *place {
 	p := m.places[dir]
 	if p == nil {
-		p = &place{path: dir}
+		p = newPlace(dir)
 		m.places[dir] = p
 	}
 	return p

@@ -4,17 +4,16 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"time"
 )
 
 // candidates yields the certificates for a normal name, those of pairs among them, the preferred first, and an error for each file that would have
 // one and cannot be read. Defaults are for names without either: a broken file must not turn one host into another.
-// What is on its way into a directory is waited for by wait.
-func (s *Set) candidates(pairs *index, name string, wait func(time.Duration) bool) iter.Seq2[*Choice, error] {
+// What is on its way into a directory is waited for as asking does.
+func (s *Set) candidates(pairs *index, name string, asking *asking) iter.Seq2[*Choice, error] {
 	return func(yield func(*Choice, error) bool) {
 		found := false
 		for tier := tierExact; tier <= tierWildcardFile; tier++ {
-			list, err := s.tier(tier, pairs, name, wait)
+			list, err := s.tier(tier, pairs, name, asking)
 			if err != nil && !yield(nil, err) || !yieldAll(list, yield) {
 				return
 			}
@@ -35,18 +34,18 @@ const (
 	tierWildcardFile
 )
 
-func (s *Set) tier(tier int, pairs *index, name string, wait func(time.Duration) bool) ([]*Choice, error) {
+func (s *Set) tier(tier int, pairs *index, name string, asking *asking) ([]*Choice, error) {
 	switch tier {
 	case tierExact:
 		return pairs.byName[name], nil
 	case tierExactFile:
-		return s.inDirs(name, exactBases, wait)
+		return s.inDirs(name, exactBases, asking)
 	case tierOrdered:
 		return s.ordered(name)
 	case tierWildcard:
 		return pairs.byName[wildcardOf(name)], nil
 	default:
-		return s.inDirs(name, wildcardBases, wait)
+		return s.inDirs(name, wildcardBases, asking)
 	}
 }
 
@@ -61,13 +60,13 @@ func yieldAll(list []*Choice, yield func(*Choice, error) bool) bool {
 }
 
 // inDirs returns the certificates for a normal name in files that are named for it.
-func (s *Set) inDirs(name string, bases func(string) []base, wait func(time.Duration) bool) (list []*Choice, err error) {
+func (s *Set) inDirs(name string, bases func(string) []base, asking *asking) (list []*Choice, err error) {
 	if len(s.dirs) == 0 || !isFileName(name) {
 		return nil, nil
 	}
 	for _, b := range bases(name) {
 		for _, d := range s.dirs {
-			found, e := d.read(b, name, s.log.Load(), wait)
+			found, e := d.read(b, name, s.log.Load(), asking)
 			list, err = append(list, found...), errors.Join(err, e)
 		}
 	}

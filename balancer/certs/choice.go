@@ -35,13 +35,13 @@ type Choice struct {
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	anyName := *hello
 	anyName.ServerName = "" // which of them are for the name is decided here
-	wait := sleep
+	var wait Waiter = sleeper{}
 	if w, ok := hello.Conn.(Waiter); ok {
-		wait = w.Wait
+		wait = w
 	}
 	var first *Choice
 	failed := ErrNone
-	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), wait) {
+	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), newAsking(wait)) {
 		switch {
 		case err != nil:
 			failed = graver(failed, err)
@@ -72,7 +72,7 @@ func (s *Set) Choices(name string) ([]*Choice, error) { return s.choices(s.index
 func (s *Set) choices(pairs *index, name string) ([]*Choice, error) {
 	var all []*Choice
 	failed := ErrNone
-	for c, err := range s.candidates(pairs, normal(name), sleep) {
+	for c, err := range s.candidates(pairs, normal(name), newAsking(sleeper{})) {
 		if err != nil {
 			failed = graver(failed, err)
 			continue

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"time"
 )
 
 // directory is one of Config.Dirs: certificates in files that are named for what they are for. The file system is the
@@ -80,10 +79,10 @@ func (d *directory) check() *Error {
 	return nil
 }
 
-// read returns the certificates for a normal name in the files of a base name. What is on its way is waited for by wait.
-func (d *directory) read(b base, name string, log *slog.Logger, wait func(time.Duration) bool) (list []*Choice, err error) {
+// read returns the certificates for a normal name in the files of a base name. What is on its way is waited for as asking does.
+func (d *directory) read(b base, name string, log *slog.Logger, asking *asking) (list []*Choice, err error) {
 	entry := d.memory.entry(d.path, b.name)
-	now := entry.look(log, wait)
+	now := entry.look(log, asking)
 	if now.lost != nil {
 		entry.place.tell(now.lost, log)
 	}

@@ -149,7 +149,7 @@ func TestTheMemoryOfDirectoriesIsBounded(t *testing.T) {
 		write(t, dir, fmt.Sprintf("n%d.pem", i), cert, key)
 	}
 	for i := range 5000 {
-		if list := m.entry(dir, fmt.Sprintf("n%d", i)).look(log, sleep).list; (len(list) == 1) != (i < certificates) {
+		if list := m.entry(dir, fmt.Sprintf("n%d", i)).look(log, newAsking(sleeper{})).list; (len(list) == 1) != (i < certificates) {
 			t.Fatalf("n%d: %d certificates", i, len(list))
 		}
 	}

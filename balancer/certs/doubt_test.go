@@ -43,6 +43,10 @@ type waiting struct {
 }
 
 func (w waiting) Wait(d time.Duration) bool { return w.wait(d) }
+func (w waiting) Aside(f func(), _ time.Duration) bool {
+	f()
+	return true
+}
 
 // mixed writes a certificate and a key that do not belong together, long enough ago to be trusted not to change.
 func mixed(t testing.TB, dir, name string) {

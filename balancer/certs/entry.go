@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,8 +18,8 @@ type entry struct {
 	place  *place                  // the directory
 	key    string                  // path without what the variants add
 	last   atomic.Pointer[finding] // nil before the first look
-	mu     sync.Mutex              // held while files are looked at
-	pairs  [4]*pair                // by variants, under mu; nil: there is none
+	turn   chan struct{}           // holds a value while files are looked at
+	pairs  [4]*pair                // by variants, of whoever has the turn; nil: there is none
 	doubts [4]doubt                // likewise, about those that there are none of
 }
 
@@ -43,24 +42,33 @@ func (f *finding) isOld() bool {
 	return time.Since(f.at) >= fresh
 }
 
-// look returns what the files hold, not older than fresh. Where files are on their way it waits for them, by wait and without
-// holding anything.
-func (e *entry) look(log *slog.Logger, wait func(time.Duration) bool) *finding {
+// look returns what the files hold, not older than fresh. Where files are on their way it waits for them, as asking does and
+// without holding anything; where the file system does not answer, it returns what was there before.
+func (e *entry) look(log *slog.Logger, asking *asking) *finding {
 	for {
-		now := e.lookOnce(log)
-		if now.pause == 0 || !wait(now.pause-time.Since(now.at)) {
+		now := e.known()
+		if now.isOld() {
+			var found *finding
+			if wrong := asking.aside(e.place, func() { found = e.lookOnce(log) }); wrong != nil {
+				return now.without(wrong)
+			}
+			now = found
+		}
+		if now.pause == 0 || !asking.Wait(now.pause-time.Since(now.at)) {
 			return now
 		}
 	}
 }
 
+// lookOnce looks at the files unless somebody else has meanwhile. If whoever is at them does not come back, it is as if the
+// directory could not be read.
 func (e *entry) lookOnce(log *slog.Logger) *finding {
-	if now := e.known(); !now.isOld() {
-		return now
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	leave, stuck := e.place.enter(e.turn)
 	before := e.known()
+	if stuck != nil {
+		return before.without(stuck) // which is not kept: the next one may find that it goes on
+	}
+	defer leave()
 	if !before.isOld() {
 		return before // by whoever held the lock
 	}
@@ -77,6 +85,18 @@ func (e *entry) lookOnce(log *slog.Logger) *finding {
 	e.last.Store(now)
 	if now.there() || before.there() {
 		e.cache.move(e, now.there())
+	}
+	return now
+}
+
+// without is what is told where it cannot be looked again, and why: what was there before.
+func (f *finding) without(why *Error) *finding {
+	now := &finding{list: f.list, stale: f.stale, at: time.Now()}
+	if why.outage {
+		now.lost = why
+	}
+	if now.list == nil {
+		now.wrong = []*Error{why}
 	}
 	return now
 }

@@ -9,7 +9,7 @@ import (
 // interval is the time between two looks at the files of pairs. A look costs two stat calls for each pair.
 const interval = time.Second
 
-// Follower is something else than a Set whose files are followed.
+// Follower is something else than a Set whose files are followed: a pointer, by which it is known again.
 type Follower interface {
 	// Follow takes files that have changed and are good, and writes to the log what there is to say of them.
 	Follow(now time.Time, log *slog.Logger)
@@ -28,6 +28,8 @@ type Keeper struct {
 	sets   map[*Set]bool
 	others []Follower
 	closed bool
+
+	slow map[any]chan struct{} // looks that are still under way, by whose they are; of the goroutine that looks
 }
 
 // NewKeeper starts a Keeper without Sets; nil for log discards. The caller must Close it.
@@ -35,7 +37,7 @@ func NewKeeper(log *slog.Logger) *Keeper {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{log: log, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	k := &Keeper{log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}), slow: map[any]chan struct{}{}}
 	k.job.Go(k.run)
 	return k
 }
@@ -74,7 +76,8 @@ func (k *Keeper) replace(next map[*Set]bool) {
 	}
 }
 
-// Close keeps no Set any more and waits for what is under way. A second call does nothing.
+// Close keeps no Set any more and waits for what is under way, but not for a file system that does not answer. A second call
+// does nothing.
 func (k *Keeper) Close() {
 	k.mu.Lock()
 	if !k.closed {
@@ -97,13 +100,45 @@ func (k *Keeper) run() {
 		case <-k.wake:
 		case <-tick.C:
 		}
+		k.sweep()
 		now := time.Now()
 		sets, others := k.kept()
 		for _, s := range sets {
-			s.refresh(now)
+			k.look(s, func() { s.refresh(now) })
 		}
 		for _, o := range others {
-			o.Follow(now, k.log)
+			k.look(o, func() { o.Follow(now, k.log) })
+		}
+	}
+}
+
+// look has a look at the files of one of those that are kept. Where the file system does not answer, the others go on without
+// it, and it is not looked again before it does.
+func (k *Keeper) look(whose any, f func()) {
+	if k.slow[whose] != nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	due := time.NewTimer(patience)
+	defer due.Stop()
+	select {
+	case <-done:
+	case <-due.C:
+		k.slow[whose] = done
+	}
+}
+
+// sweep forgets the looks that have come to their end since.
+func (k *Keeper) sweep() {
+	for whose, done := range k.slow {
+		select {
+		case <-done:
+			delete(k.slow, whose)
+		default:
 		}
 	}
 }

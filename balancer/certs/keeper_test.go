@@ -360,3 +360,54 @@ func TestFollowersAreFollowedWhileTheyAreKept(t *testing.T) {
 		}
 	})
 }
+
+// silent is a Follower whose file system does not answer.
+type silent struct {
+	asked   atomic.Int64
+	answers chan struct{}
+}
+
+func (f *silent) Follow(time.Time, *slog.Logger) {
+	f.asked.Add(1)
+	<-f.answers
+}
+
+// Whoever's file system does not answer keeps nobody else's files from being followed, and is asked again once it does.
+func TestAFileSystemThatDoesNotAnswerKeepsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := NewKeeper(nil)
+		hung, fine := &silent{answers: make(chan struct{})}, &silent{answers: make(chan struct{})}
+		close(fine.answers)
+		k.Keep(nil, hung, fine)
+		time.Sleep(patience + 10*interval)
+		if n := hung.asked.Load(); n != 1 {
+			t.Errorf("who does not answer was asked %d times, want once", n)
+		}
+		before := fine.asked.Load()
+		if before < 5 {
+			t.Errorf("another was asked %d times in ten seconds", before)
+		}
+		close(hung.answers)
+		time.Sleep(5 * interval)
+		if n := hung.asked.Load(); n < 4 {
+			t.Errorf("once it answers it was asked %d times in five seconds", n)
+		}
+		k.Close()
+	})
+}
+
+// A stop waits for it no longer than the others do.
+func TestAKeeperIsClosedWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := NewKeeper(nil)
+		hung := &silent{answers: make(chan struct{})}
+		k.Keep(nil, hung)
+		synctest.Wait()
+		began := time.Now()
+		k.Close()
+		if took := time.Since(began); hung.asked.Load() != 1 || took > patience {
+			t.Errorf("asked %d times, closed after %v", hung.asked.Load(), took)
+		}
+		close(hung.answers)
+	})
+}

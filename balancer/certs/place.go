@@ -20,6 +20,58 @@ type place struct {
 	seen atomic.Pointer[fs.FileInfo] // the directory at the last look that was sound; nil: none was yet
 	full atomic.Pointer[fs.FileInfo] // the directory when there was last something in it; nil: never
 	told sparing
+
+	// A file system that does not answer keeps whoever asks it, and a thread of the process each. So few may, and the others
+	// wait for them only so long.
+	inside   chan struct{} // holds a value for each who is in the file system
+	stuck    atomic.Int64  // until when nobody waits, in ns since the epoch: somebody has waited in vain
+	patience time.Duration
+}
+
+const (
+	mostInside = 8
+	patience   = 3 * time.Second // the default handshake_timeout is 10 s
+)
+
+func newPlace(path string) *place {
+	return &place{path: path, inside: make(chan struct{}, mostInside), patience: patience}
+}
+
+// enter waits until turn is free, which holds a value while it is not, and there is room for one more in the file system. The
+// caller owes a leave. If it has to wait too long, those before it are held by the file system: that is the error.
+func (p *place) enter(turn chan struct{}) (leave func(), stuck *Error) {
+	var late <-chan time.Time
+	for i, room := range []chan struct{}{turn, p.inside} {
+		select {
+		case room <- struct{}{}:
+			continue
+		default:
+		}
+		if late == nil {
+			wait := p.patience
+			if time.Now().UnixNano() < p.stuck.Load() {
+				wait = 0
+			}
+			due := time.NewTimer(wait)
+			defer due.Stop()
+			late = due.C
+		}
+		select {
+		case room <- struct{}{}:
+		case <-late:
+			if i > 0 {
+				<-turn
+			}
+			return nil, p.hangs()
+		}
+	}
+	return func() { <-p.inside; <-turn }, nil
+}
+
+// hangs notes that somebody has waited in vain.
+func (p *place) hangs() *Error {
+	p.stuck.Store(time.Now().Add(p.patience).UnixNano())
+	return &Error{File: p.path, Why: "does not answer", Hint: "look at the file system", outage: true}
 }
 
 // placeTries is how often files are looked for in a directory that is another one after each look.

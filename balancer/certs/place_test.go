@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -220,5 +221,79 @@ func TestADirectoryThatMayNotBeSearchedIsAnOutage(t *testing.T) {
 	}
 	if text := log.take(); !strings.Contains(text, "let the user of this process read it") {
 		t.Errorf("the log says %q", text)
+	}
+}
+
+// A file system that does not answer keeps a few who look into one directory. Whoever comes then is told so in time, or shown
+// what was read before, and nobody the default.
+func TestADirectoryThatDoesNotAnswerKeepsAFew(t *testing.T) {
+	t.Parallel()
+	s, _, log := placed(t)
+	if _, err := choose(s, "a.example.com"); err != nil {
+		t.Fatal(err)
+	}
+	p := s.dirs[0].place()
+	p.patience = 200 * time.Millisecond
+	answers := make(chan struct{})
+	var kept sync.WaitGroup
+	for i := range mostInside {
+		held := make(chan struct{})
+		kept.Go(func() {
+			leave, stuck := p.enter(make(chan struct{}, 1))
+			if stuck != nil {
+				t.Errorf("number %d: %v", i, stuck)
+			}
+			close(held)
+			<-answers
+			leave()
+		})
+		<-held
+	}
+	began := time.Now()
+	if c, err := later(s, "a.example.com"); err != nil || c.Names[0] != "a.example.com" {
+		t.Errorf("what was read before: %v, %v", c, err)
+	}
+	for _, name := range []string{"b.example.com", "b.example.com", "c.example.com"} {
+		c, err := later(s, name)
+		e, ok := errors.AsType[*Error](err)
+		if c != nil || !ok || e.Why != "does not answer" || e.Part != PartDir {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+	if took := time.Since(began); took < p.patience {
+		t.Errorf("nobody has waited: all were answered in %v", took)
+	}
+	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "does not answer") {
+		t.Errorf("the log says %q", text)
+	}
+	close(answers)
+	kept.Wait()
+	if c, err := later(s, "b.example.com"); err != nil || !c.Default {
+		t.Errorf("a name that there is no file of, once it answers: %v, %v", c, err)
+	}
+}
+
+// One name whose files do not answer keeps nobody who asks for another.
+func TestFilesThatDoNotAnswerKeepNobodyElse(t *testing.T) {
+	t.Parallel()
+	s, dir, _ := placed(t)
+	p := s.dirs[0].place()
+	p.patience = 200 * time.Millisecond
+	e := s.dirs[0].memory.entry(dir, "b.example.com")
+	leave, stuck := p.enter(e.turn)
+	if stuck != nil {
+		t.Fatal(stuck)
+	}
+	if c, err := choose(s, "b.example.com"); c != nil || err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("the name itself: %v, %v", c, err)
+	}
+	if c, err := choose(s, "a.example.com"); err != nil || c.Names[0] != "a.example.com" {
+		t.Errorf("another name: %v, %v", c, err)
+	}
+	leave()
+	for began := time.Now(); len(p.inside) > 0 || len(e.turn) > 0; time.Sleep(time.Millisecond) { // whoever was left alone
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("at the end %d are inside, %d at the files", len(p.inside), len(e.turn))
+		}
 	}
 }

@@ -140,6 +140,30 @@ func (s *socket) Wait(d time.Duration) bool {
 	}
 }
 
+// Aside implements [certs.Waiter]: a file system that does not answer has no turn, and keeps f and not the connection.
+func (s *socket) Aside(f func(), d time.Duration) bool {
+	s.turn.yield()
+	defer s.turn.take()
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		f()
+	}()
+	due := time.NewTimer(d)
+	defer due.Stop()
+	select {
+	case broken := <-done:
+		if broken != nil {
+			panic(broken) // of this connection, as everything that it does
+		}
+		return true
+	case <-due.C:
+		return false
+	case <-s.conn.stop:
+		return false
+	}
+}
+
 // noteAlert looks for an alert in the clear. A client that refuses the server's certificate has no keys to say so under in
 // TLS 1.3, or does not use them (OpenSSL); crypto/tls takes it for a record that was tampered with.
 func (s *socket) noteAlert() {

@@ -16,6 +16,7 @@ import (
 
 // tardy is a source that has to wait for the certificate of slow.example.com.
 type tardy struct {
+	wait    func(certs.Waiter) bool // until it is to end
 	cert    tls.Certificate
 	waiting chan struct{} // closed once it waits
 	waited  chan bool     // what the wait has answered
@@ -26,7 +27,7 @@ func (s *tardy) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 		return &s.cert, nil
 	}
 	close(s.waiting)
-	s.waited <- hello.Conn.(certs.Waiter).Wait(time.Hour)
+	s.waited <- s.wait(hello.Conn.(certs.Waiter))
 	return nil, errors.New("its certificate never came")
 }
 
@@ -40,7 +41,22 @@ func (noBackends) Pick([]*pool.Backend, <-chan struct{}) (*pool.Backend, Failure
 // Whoever waits for a certificate holds no turn: with one turn, another client is served meanwhile.
 func TestAHandshakeThatWaitsForItsCertificateHoldsNoTurn(t *testing.T) {
 	t.Parallel()
-	source := &tardy{cert: testCertificate(t), waiting: make(chan struct{}), waited: make(chan bool, 1)}
+	t.Run("a moment", func(t *testing.T) {
+		t.Parallel()
+		holdsNoTurn(t, func(w certs.Waiter) bool { return w.Wait(time.Hour) })
+	})
+	t.Run("for a file system that does not answer", func(t *testing.T) {
+		t.Parallel()
+		answer, over := make(chan struct{}), make(chan struct{})
+		holdsNoTurn(t, func(w certs.Waiter) bool { return w.Aside(func() { defer close(over); <-answer }, time.Hour) })
+		close(answer) // long after the connection has ended
+		<-over
+	})
+}
+
+func holdsNoTurn(t *testing.T, wait func(certs.Waiter) bool) {
+	t.Helper()
+	source := &tardy{wait: wait, cert: testCertificate(t), waiting: make(chan struct{}), waited: make(chan bool, 1)}
 	p, err := NewPolicy(Config{Certificates: source, HandshakeTimeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -96,4 +112,27 @@ func descriptor(t *testing.T, c net.Conn) int {
 		t.Fatal(err)
 	}
 	return fd
+}
+
+// What panics beside a handshake ends this connection alone.
+func TestAPanicAsideIsOfItsConnection(t *testing.T) {
+	t.Parallel()
+	source := &tardy{wait: func(w certs.Waiter) bool { return w.Aside(func() { panic("a defect") }, time.Hour) }, waiting: make(chan struct{})}
+	p, err := NewPolicy(Config{Certificates: source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := route.ParseName("slow.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, server := pipe(t)
+	ended := make(chan End, 1)
+	term := New(Options{})
+	term.Start(Job{FD: descriptor(t, server), Name: name, Policy: p, Base: time.Now(), Backends: noBackends{}, Done: func(e End) { ended <- e }})
+	_ = tls.Client(client, &tls.Config{ServerName: "slow.example.com"}).Handshake()
+	if e := <-ended; e.Failure != Defect || e.Panic != "a defect" {
+		t.Errorf("%+v", e)
+	}
+	term.Wait()
 }
