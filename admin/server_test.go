@@ -201,6 +201,36 @@ func TestSocketOfASuccessorIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A successor that comes at the very moment at which a socket is closed keeps its own, which may have the number of the
+// file before it.
+func TestSocketOfASuccessorInAHurryIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for range 2000 {
+		first, err := listenUnix(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		came := make(chan *socket)
+		go func() {
+			second, err := listenUnix(path)
+			for err != nil {
+				second, err = listenUnix(path)
+			}
+			came <- second
+		}()
+		if err := first.Close(); err != nil {
+			t.Error(err)
+		}
+		second := <-came
+		if _, err := os.Lstat(path); err != nil {
+			t.Fatalf("the socket of the successor: %v", err)
+		}
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestListenErrorsSayWhere(t *testing.T) {
 	s := newServer(t, busy())
 	dir := t.TempDir()

@@ -72,17 +72,20 @@ func removeStale(path string) error {
 		return errors.New("another process answers on it")
 	case errors.Is(err, syscall.ECONNREFUSED): // bound once, and nobody listens
 		return os.Remove(path)
+	case errors.Is(err, fs.ErrNotExist): // removed just now
+		return nil
 	}
 	return fmt.Errorf("cannot tell whether another process answers on it: %w", err)
 }
 
-// Close stops listening and removes the file.
+// Close removes the file and stops listening, in this order: as long as it listens no successor takes its place, and no other
+// file has the number of its inode, which the file of a successor would get at once on ext4.
 func (s *socket) Close() error {
-	err := s.UnixListener.Close()
+	var err error
 	if now, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(s.file, now) {
-		return errors.Join(err, os.Remove(s.path))
+		err = os.Remove(s.path)
 	}
-	return err
+	return errors.Join(err, s.UnixListener.Close())
 }
 
 // ownUser lets in root and the user of this process, and says which of them it is.

@@ -73,7 +73,12 @@ func bind(name string, want netip.AddrPort, workers int) (*binding, error) {
 			b.close()
 			return nil, bindError(name, want, e)
 		}
-		b.sockets = append(b.sockets, &socket{fd: fd, burst: 1, spare: newSpare()})
+		sock := &socket{fd: fd, burst: 1, spare: newSpare()}
+		b.sockets = append(b.sockets, sock)
+		if sock.spare.fd < 0 { // it could refuse nobody
+			b.close()
+			return nil, bindError(name, want, syscall.EMFILE)
+		}
 		if len(b.sockets) == 1 {
 			b.addr = sys.LocalAddr(fd)
 			addr = netip.AddrPortFrom(addr.Addr(), b.addr.Port())

@@ -149,11 +149,12 @@ func (w *worker) serveWaiting(q *queue) {
 // pollQueues serves all queues in which sessions of this loop wait.
 func (w *worker) pollQueues() {
 	w.queues = slices.DeleteFunc(w.queues, func(q *queue) bool { return q.parts[w.index].count.Load() == 0 })
+	if len(w.queues) == 0 {
+		return
+	}
+	w.loop.Set(&w.queueTimer, queuePoll) // first: a panic over one session must not be the last look
 	for _, q := range w.queues {
 		w.serveWaiting(q)
-	}
-	if len(w.queues) > 0 {
-		w.loop.Set(&w.queueTimer, queuePoll)
 	}
 }
 

@@ -242,6 +242,25 @@ func TestWaitingEndsWhenALimitIsRaised(t *testing.T) {
 	mustRead(t, c, craft(serverName("a.example.com")))
 }
 
+// A panic over one queue does not end the looking at all of them.
+func TestQueuesAreLookedAtAfterAPanic(t *testing.T) {
+	t.Parallel()
+	cfg := oneHost("a.example.com", waitingPool(echo(t)))
+	s := serve(t, cfg, func(o *Options) { o.Loops = 1 })
+	open(t, s.addr, helloA, helloA)
+	c := knock(t, s.addr, "a.example.com")
+	s.waiting(t, 1)
+	broken := newQueue(1)
+	s.onEachWorker(func(w *worker) {
+		broken.parts[0].push(&session{setup: &setup{}}) // of no pool
+		w.queues = append(w.queues, broken)
+	})
+	eventually(t, func() bool { return s.Stats().Panics > 0 }, func() string { return "a panic" })
+	s.onEachWorker(func(w *worker) { w.queues = slices.DeleteFunc(w.queues, func(q *queue) bool { return q == broken }) })
+	s.reload(t, withRoomForTwo(cfg))
+	mustRead(t, c, craft(serverName("a.example.com")))
+}
+
 // The part of a loop does what lists of names do.
 func TestQueuePartAgreesWithASlowTwin(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -93,7 +93,10 @@ func (q *recordRing) put(r connRecord) {
 	q.slots[tail%ringSize] = r
 	q.tail.Store(tail + 1)
 	if q.asleep.Load() && q.asleep.CompareAndSwap(true, false) {
-		q.wake <- struct{}{} // has room for one, and there is one at most: only who wakes it sends
+		select {
+		case q.wake <- struct{}{}:
+		default: // it is told already, and was busy with something else since
+		}
 	}
 }
 

@@ -164,7 +164,11 @@ func (p *sites) apply(s *Server) {
 	}
 	var all sync.WaitGroup
 	for _, w := range s.workers {
-		all.Go(func() { w.do(func() { p.hand(w) }) })
+		all.Go(func() {
+			if !w.do(func() { p.hand(w) }) {
+				p.withhold(w)
+			}
+		})
 	}
 	all.Wait()
 	for _, l := range p.removed {
@@ -192,17 +196,31 @@ func (p *sites) hand(w *worker) {
 	}
 }
 
-// do runs f on the loop of w and waits for its end, or for that of the loop; then f may not have run.
-func (w *worker) do(f func()) {
+// withhold closes what w, whose loop has ended, was to have.
+func (p *sites) withhold(w *worker) {
+	for _, s := range p.opened {
+		s.sockets[w.index].close()
+	}
+}
+
+// do runs f on the loop of w and waits for its end. false: the loop has ended, and f has not run.
+func (w *worker) do(f func()) bool {
 	done := make(chan struct{})
 	if !w.loop.Post(func() {
 		defer close(done)
 		f()
 	}) {
-		return
+		return false
 	}
 	select {
 	case <-done:
+		return true
 	case <-w.ended:
+	}
+	select {
+	case <-done: // it was the last thing that the loop did, or nearly
+		return true
+	default:
+		return false
 	}
 }

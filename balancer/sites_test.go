@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -218,5 +219,32 @@ func TestLimitsFollowTheConfiguration(t *testing.T) {
 	s.reload(t, cfg)
 	if got := s.Limits().Connections; got != derived {
 		t.Errorf("limit %d, want %d as at the start", got, derived)
+	}
+}
+
+// A change that a stop overtakes leaves no socket behind: clients would wait in its queue for somebody to accept them.
+func TestAStopLeavesNoListenerOfAChange(t *testing.T) {
+	t.Parallel()
+	cfg := oneHost("a.example.com", testPool("", echo(t)))
+	s := serve(t, cfg)
+	next := clone(cfg)
+	second := testListener()
+	second.Name, second.Bind = "second", []netip.AddrPort{freePort(t)}
+	next.Listeners = append(next.Listeners, second)
+	p, err := s.Prepare(t.Context(), next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ready(); err != nil { // as Commit does, and then the stop comes
+		t.Fatal(err)
+	}
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Shutdown(now)
+	p.takeOver()
+	p.sites.apply(s.Server)
+	if c, err := net.Dial("tcp", second.Bind[0].String()); err == nil {
+		c.Close()
+		t.Error("somebody listens there still")
 	}
 }

@@ -1,6 +1,10 @@
 package balancer
 
 import (
+	"net/netip"
+	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -59,4 +63,42 @@ func TestASpareIsCountedWhileItIsLent(t *testing.T) {
 			t.Fatalf("%s: %v, lent %v, want %v, %v", s.name, got, lent, s.want, s.lent)
 		}
 	}
+}
+
+// A socket that could refuse nobody is not opened: where the last descriptor was just enough for it, clients would wait in its
+// queue until others are free. It takes a process of its own, for the limit.
+func TestNoSocketIsBoundWithoutASpare(t *testing.T) {
+	const env = "SWITCHYARD_TEST_BIND"
+	if os.Getenv(env) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestNoSocketIsBoundWithoutASpare$")
+		cmd.Env = append(os.Environ(), env+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	next := newSpare() // the lowest number that is free
+	fd := next.fd
+	next.close()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	one := syscall.Rlimit{Cur: uint64(fd) + 1, Max: before.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &one); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bind("public", netip.MustParseAddrPort("127.0.0.1:0"), 1)
+	next = newSpare()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		b.close()
+		t.Error("there is a socket without a spare")
+	}
+	if next.fd != fd {
+		t.Error("the descriptor was not given back")
+	}
+	next.close()
 }

@@ -92,9 +92,9 @@ func (s *sampler) before(now counts) counts {
 // read returns the counts of this moment. A listener that was removed has taken its counters with it; what it had
 // counted stays counted.
 func (s *sampler) read() counts {
-	st := s.stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st := s.stats() // in turn: older counts after newer ones would be those of another listener
 	listeners := make(map[string]counts, len(st.Listeners))
 	for i := range st.Listeners {
 		l := &st.Listeners[i]

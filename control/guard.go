@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -222,5 +223,8 @@ func (m *Manager) loadDeferred(g *guard) {
 			return
 		}
 	}
-	_, _ = m.reload(m.ctx, &ReloadRequest{Origin: origin}) // it logs what it does
+	_, err := m.reload(m.ctx, &ReloadRequest{Origin: origin}) // it logs what it does
+	if origin == OriginWatch && passes(err) && !errors.Is(err, errUnsettled) {
+		_ = m.refused(origin, false, refuse(err, "")) // nobody looks at it again
+	}
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -59,8 +58,8 @@ func (m *Manager) reload(ctx context.Context, req *ReloadRequest) (*Result, erro
 		return m.postpone(req)
 	}
 	f, err := readFile(m.path, m.dir)
-	if errors.Is(err, errUnsettled) && req.Origin == OriginWatch {
-		return nil, err // it settles, and is looked at again then
+	if passes(err) && req.Origin == OriginWatch {
+		return nil, err // it is looked at again
 	}
 	known := m.noteRead(f)
 	if known && req.Origin == OriginWatch {

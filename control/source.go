@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // maxFile is more than the largest file that configs reads, which then says so.
@@ -38,6 +39,12 @@ func digestOf(f *file) string {
 
 // errUnsettled says that a file was written to while it was read.
 var errUnsettled = errors.New("the file is being written")
+
+// passes reports whether an error of readFile says nothing of the file, and is gone by itself: it is being written, or there was
+// no descriptor or memory to read it with. Nobody tells of the end of that, so it has to be looked at again.
+func passes(err error) bool {
+	return errors.Is(err, errUnsettled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
 
 // readFile reads the file at path, as it is between two writes to it: a file that changes while it is read is read
 // again, and is errUnsettled if that goes on.

@@ -27,10 +27,11 @@ func (m *Manager) watch(ctx context.Context) {
 }
 
 // look reads the file, and loads it if its content is neither what was loaded last nor what was refused last: what a
-// rollback has put back stays until the file changes again. It reports false for a file that is still being written.
+// rollback has put back stays until the file changes again. It reports false for a file that could not be read yet: one that
+// is still being written, or any at all where there are no descriptors.
 func (m *Manager) look() (settled bool) {
 	f, err := readFile(m.path, m.dir)
-	if errors.Is(err, errUnsettled) {
+	if passes(err) {
 		return false
 	}
 	var load bool
@@ -42,7 +43,7 @@ func (m *Manager) look() (settled bool) {
 		return true
 	}
 	_, err = m.Reload(m.ctx, ReloadRequest{Origin: OriginWatch}) // it logs what it does
-	return !errors.Is(err, errUnsettled)
+	return !passes(err)
 }
 
 // watcher finds out when the file at a path may have become another one. It watches directories and not files: a file that

@@ -3,9 +3,11 @@ package control
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -323,6 +325,44 @@ func TestAFileOnItsWayIsReadWhenItHasSettled(t *testing.T) {
 		t.Errorf("look %d after a change", got)
 	}
 	t.Cleanup(func() { <-done })
+}
+
+// A file that changes while there are no descriptors is loaded once there are some again. It takes a process of its own, for
+// the limit.
+func TestAFileThatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
+	const env = "SWITCHYARD_TEST_WATCH"
+	if os.Getenv(env) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAFileThatCouldNotBeOpenedIsLookedAtAgain$")
+		cmd.Env = append(os.Environ(), env+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	y := start(t, base)
+	y.write(t, base+"# first\n")
+	eventually(t, "a change", func() bool { return y.Status().Reloads[resultApplied] == 1 })
+	f, err := os.OpenFile(y.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, wrong := f.WriteString("# second\n")
+	time.Sleep(2 * quick.most) // it is looked at, and cannot be opened
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil || wrong != nil {
+		t.Fatal(err, wrong)
+	}
+	eventually(t, "the second change", func() bool { return y.Status().Reloads[resultApplied] == 2 })
+	if n := y.Status().Reloads[resultRefused]; n != 0 {
+		t.Errorf("%d reloads were refused", n)
+	}
 }
 
 func TestTrail(t *testing.T) {

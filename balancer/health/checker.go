@@ -57,9 +57,10 @@ func New(log *slog.Logger) *Checker {
 }
 
 // Watch has the backend at addr checked, and calls told with the Report: at once, before Watch returns, if there is
-// one already, and then after every check, until stop is called. The connections come from source; if that is
-// zero, the kernel chooses. check is not changed by anybody from now on; an Interval that it leaves at zero is 5 s, a
-// Timeout 1 s or the Interval, Rise and Fall are 1.
+// one already, and then after every check, until stop is called. A check that could not be made for want of descriptors
+// or memory on this machine is none. The connections come from source; if that is zero, the kernel chooses. check is
+// not changed by anybody from now on; an Interval that it leaves at zero is 5 s, a Timeout 1 s or the Interval, Rise and
+// Fall are 1.
 //
 // Those who watch the same address by an equal check from the same source share its checks and their result, which
 // are forgotten when the last one stops: when a pool is replaced, its successor has to watch first.

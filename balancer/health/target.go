@@ -1,11 +1,13 @@
 package health
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -64,6 +66,9 @@ func (t *target) checkOnce(start time.Time) {
 	if p.resumes && err != nil && p.ctx.Err() == nil {
 		p, err = t.withoutSession(p, start)
 	}
+	if isOurs(err) {
+		return // nothing was found out: the next check is at its time
+	}
 	p.outcome.took = time.Since(start)
 	p.outcome.reason = reason(err, t.check.Timeout)
 	t.settle(&p.outcome, asPanic(err))
@@ -71,6 +76,16 @@ func (t *target) checkOnce(start time.Time) {
 	if err != nil {
 		t.session.drop() // which may have come with the farewell: nothing that has failed is to be resumed
 	}
+}
+
+// isOurs reports whether a check could not be made for want of descriptors or memory on this machine. Every backend would be
+// down at once otherwise, and stay so for a while after the want is over.
+func isOurs(err error) bool {
+	var e syscall.Errno
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e == syscall.EMFILE || e == syscall.ENFILE || e == syscall.ENOBUFS || e == syscall.ENOMEM
 }
 
 // withoutSession repeats a check that has failed with a session: if the backend cannot resume, whatever the reason,

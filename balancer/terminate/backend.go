@@ -36,11 +36,9 @@ func (c *Conn) reach() (*pool.Backend, Failure, string) {
 		}
 		c.member.Store(b)
 		c.attempts.Add(1)
-		if failed, why = c.try(b, cfg, giveUp); failed == None {
+		if failed, why = c.attempt(b, cfg, giveUp); failed == None {
 			return b, None, ""
 		}
-		c.dropBackend()
-		c.job.Backends.Release(b)
 		if c.isOver() {
 			return nil, Stopped, ""
 		}
@@ -59,6 +57,18 @@ func textOf(f Failure, why error) string {
 		return "backend: " + plain(why.Error())
 	}
 	return errnoText(why)
+}
+
+// attempt is try, and leaves the backend again unless that succeeds: after a panic, too, or its slot would be held for ever.
+func (c *Conn) attempt(b *pool.Backend, cfg *pool.Config, giveUp time.Time) (failed Failure, why error) {
+	failed = Defect
+	defer func() {
+		if failed != None {
+			c.dropBackend()
+			c.job.Backends.Release(b)
+		}
+	}()
+	return c.try(b, cfg, giveUp)
 }
 
 // try makes one attempt: it connects, says who the client is, and speaks TLS if the pool wants that.

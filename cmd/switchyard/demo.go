@@ -54,8 +54,8 @@ With --check it ends after the self-check; the exit status says how that went.`,
 			if verbose {
 				level = slog.LevelInfo
 			}
-			signals, release := catchSignals()
-			defer release()
+			caught := catchSignals()
+			defer caught.release()
 			y, err := startYard(addr, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
 			if err != nil {
 				return err
@@ -71,7 +71,7 @@ With --check it ends after the self-check; the exit status says how that went.`,
 				y.service.stop(stopNow()) // nobody reads what there is to try
 				return invited
 			}
-			y.service.runUntil(signals, release)
+			y.service.runUntil(caught)
 			return err
 		},
 	}

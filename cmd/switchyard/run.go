@@ -51,13 +51,13 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 			if err != nil {
 				return config.explainLoad(args, err)
 			}
-			signals, release := catchSignals()
-			defer release()
+			caught := catchSignals()
+			defer caught.release()
 			s, err := startService(manager)
 			if err != nil {
 				return err
 			}
-			s.runUntil(signals, release)
+			s.runUntil(caught)
 			return nil
 		},
 	}
@@ -65,14 +65,23 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 	return cmd
 }
 
-// catchSignals sends the signals that the program answers to a channel until release is called. From then on a write
-// to a pipe that nobody reads is an error and not the end of the process: a log collector that dies must not take the
-// balancer with it.
-func catchSignals() (signals <-chan os.Signal, release func()) {
+// signals are those that the program answers. Each kind has a channel of its own: those that ask for a reload, however many come
+// before somebody looks, as in a long start, leave room for the one that means stop.
+type signals struct{ stop, reload chan os.Signal }
+
+// catchSignals has the signals sent to channels until release is called. From then on a write to a pipe that nobody reads is an
+// error and not the end of the process: a log collector that dies must not take the balancer with it.
+func catchSignals() signals {
 	signal.Ignore(syscall.SIGPIPE)
-	c := make(chan os.Signal, 4)
-	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	return c, func() { signal.Stop(c) }
+	s := signals{stop: make(chan os.Signal, 4), reload: make(chan os.Signal, 1)}
+	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.reload, syscall.SIGHUP)
+	return s
+}
+
+func (s signals) release() {
+	signal.Stop(s.stop)
+	signal.Stop(s.reload)
 }
 
 // manage loads the file at path, with a log to w as it asks for, whose level follows it from then on.

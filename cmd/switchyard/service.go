@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -83,59 +84,37 @@ func (s *service) stop(ctx context.Context) int {
 
 // runUntil serves until a signal that means stop, and drains then. Another signal ends the draining at once; one more
 // ends the process as the kernel does it, should even that hang.
-func (s *service) runUntil(signals <-chan os.Signal, release func()) {
+func (s *service) runUntil(caught signals) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	reloads := make(chan struct{}, 1)
-	go s.reloadOnDemand(ctx, reloads)
-	sig := s.wait(signals, reloads)
+	go s.reloadOnDemand(ctx, caught.reload)
+	sig := <-caught.stop
 	began := time.Now()
 	s.log.Info("draining", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
-	go s.hurry(ctx, signals, release, cancel)
+	go s.hurry(ctx, caught, cancel)
 	cut := s.stop(ctx)
 	s.log.Info("stopped", "connections_cut", cut, "duration_s", time.Since(began).Seconds())
 }
 
-// hurry calls cancel when a signal comes before ctx is done.
-func (s *service) hurry(ctx context.Context, signals <-chan os.Signal, release, cancel func()) {
+// hurry calls cancel when a signal that means stop comes before ctx is done.
+func (s *service) hurry(ctx context.Context, caught signals, cancel func()) {
+	select {
+	case <-ctx.Done():
+	case sig := <-caught.stop:
+		s.log.Warn("stopping at once", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
+		signal.Stop(caught.stop)
+		cancel()
+	}
+}
+
+// reloadOnDemand loads the file for every SIGHUP, until ctx is done; several of them that come during one reload are one more.
+// What comes of it is logged by the Manager.
+func (s *service) reloadOnDemand(ctx context.Context, asked <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				continue
-			}
-			s.log.Warn("stopping at once", "signal", sig.String(), "connections", s.balancer.Stats().Connections)
-			release()
-			cancel()
-			return
-		}
-	}
-}
-
-// wait returns the first signal that means stop. SIGHUP means reload: it is passed on, and several of them that come
-// during one reload are one more.
-func (s *service) wait(signals <-chan os.Signal, reloads chan<- struct{}) os.Signal {
-	for {
-		sig := <-signals
-		if sig != syscall.SIGHUP {
-			return sig
-		}
-		select {
-		case reloads <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// reloadOnDemand loads the file for every value of reloads, until ctx is done. What comes of it is logged by the Manager.
-func (s *service) reloadOnDemand(ctx context.Context, reloads <-chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-reloads:
+		case <-asked:
 			_, _ = s.Reload(ctx, control.ReloadRequest{Origin: control.OriginSignal})
 		}
 	}
