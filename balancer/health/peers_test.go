@@ -187,7 +187,7 @@ func program(t *testing.T, ready netip.AddrPort, name string, args ...string) (w
 		<-exited
 	})
 	t.Cleanup(end)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if firstReport(t, ready, pool.Check{Type: pool.CheckTLS}).Error == "" {
 			break
 		}
