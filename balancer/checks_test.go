@@ -90,6 +90,7 @@ func TestChecksFindBackendsDownAndUp(t *testing.T) {
 	}
 	one.listen(t, one.addr)
 	state(pool.StateUp)
+	eventually(t, func() bool { return strings.Contains(s.log.String(), `"from":"down"`) }, func() string { return "the line about it" })
 	if log := s.log.String(); strings.Count(log, `"to":"down"`) != 1 || strings.Count(log, `"from":"down"`) != 1 {
 		t.Error("want one line for each change")
 	}
@@ -143,6 +144,7 @@ func TestACertificateThatEndsSoonIsWarnedOf(t *testing.T) {
 	if got := s.stateOf(t, addr).CertNotAfter; !got.Equal(cert.Leaf.NotAfter) {
 		t.Errorf("the certificate ends %v, want %v", got, cert.Leaf.NotAfter)
 	}
+	eventually(t, func() bool { return strings.Contains(s.log.String(), "expires soon") }, func() string { return "the warning" })
 	if n := strings.Count(s.log.String(), "expires soon"); n != 1 {
 		t.Errorf("%d warnings, want one", n)
 	}
