@@ -282,7 +282,8 @@ func TestAPanicEndsOneTerminatedConnection(t *testing.T) {
 	}
 	r.closed(t, CauseInternalError, 3)
 	r.closed(t, CauseOK, 6)
-	if r.Stats().Panics != 3 || !strings.Contains(r.log.String(), "a defect") {
+	eventually(t, func() bool { return strings.Contains(r.log.String(), "a defect") }, func() string { return "a line about it in the log" })
+	if r.Stats().Panics != 3 {
 		t.Errorf("%d panics counted", r.Stats().Panics)
 	}
 	if b := r.Stats().Terminate.Budget; b.Running != 0 {
@@ -299,7 +300,7 @@ func (f sourceFunc) Certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error
 func TestAStopDrainsTerminatedConnections(t *testing.T) {
 	t.Parallel()
 	cfg := terminatedHost(carried, policyOf(t, terminate.Config{Certificates: certsFor(t, carried)}), testPool("pool", echo(t)))
-	cfg.Drain.Max = 300 * time.Millisecond
+	cfg.Drain.Max = 2 * time.Second // in which the one that ends by itself does so on a busy machine, too
 	r := serve(t, cfg)
 	ends, _ := secured(t, r)
 	stays, _ := secured(t, r)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -135,6 +136,7 @@ func TestAChangeThatIsRefusedChangesNothing(t *testing.T) {
 	defer taken.Close()
 	cfg := oneHost("a.example.com", testPool("", saying(t, "one")))
 	s := serve(t, cfg)
+	fds := countFDs(t)
 	for _, c := range []struct {
 		name   string
 		change func(*Config)
@@ -157,17 +159,14 @@ func TestAChangeThatIsRefusedChangesNothing(t *testing.T) {
 			next := clone(cfg)
 			next.Pools[0].Backends = nil
 			c.change(next)
-			s.quiet(t)
-			fds := countFDs(t)
 			if p, err := s.Prepare(t.Context(), next); err == nil || !c.is(err) {
 				t.Errorf("got %v, %v", p, err)
-			}
-			if got := countFDs(t); got != fds {
-				t.Errorf("%d descriptors before, %d after", fds, got)
 			}
 			if got := asks(t, s.addr, "a.example.com", 3); got != "one" {
 				t.Errorf("the answer is %q", got)
 			}
+			s.quiet(t) // and then the backend has still to close its end
+			eventually(t, func() bool { return countFDs(t) == fds }, func() string { return fmt.Sprintf("%d descriptors, and not %d", fds, countFDs(t)) })
 		})
 	}
 }
@@ -264,7 +263,7 @@ func TestConnectionsOfARemovedBackendDrain(t *testing.T) {
 		io.Copy(io.Discard, c)
 	})
 	p := testPool("", saying(t, "one"))
-	p.DrainTimeout = 300 * time.Millisecond
+	p.DrainTimeout = 2 * time.Second // in which the answer comes on a busy machine, too
 	both := testPool("", slow)
 	both.DrainTimeout = p.DrainTimeout
 	cfg := oneHost("a.example.com", both)
@@ -288,7 +287,7 @@ func TestConnectionsOfARemovedBackendDrain(t *testing.T) {
 func TestABackendThatReturnsKeepsItsConnections(t *testing.T) {
 	t.Parallel()
 	p := testPool("", echo(t))
-	p.DrainTimeout = 400 * time.Millisecond
+	p.DrainTimeout = 2 * time.Second // in which two changes are made on a busy machine, too
 	cfg := oneHost("a.example.com", p)
 	s := serve(t, cfg)
 	c := open(t, s.addr, helloA, helloA)
@@ -296,7 +295,7 @@ func TestABackendThatReturnsKeepsItsConnections(t *testing.T) {
 	away.DrainTimeout = p.DrainTimeout
 	s.reload(t, oneHost("a.example.com", away))
 	s.reload(t, cfg)
-	time.Sleep(2 * p.DrainTimeout) // the time that it would have been cut off at
+	time.Sleep(p.DrainTimeout + time.Second/2) // the time that it would have been cut off at
 	mustWrite(t, c, []byte("still there"))
 	mustRead(t, c, []byte("still there"))
 	if st := s.Stats().Pools[0].Backends[0]; st.Active != 1 || st.Total != 1 {
@@ -346,16 +345,17 @@ func TestAChangeWaitsForTheAddressesOfNewNames(t *testing.T) {
 		t.Error("a name that nobody has is followed")
 	}
 	z.set(errors.New("no such host"))
-	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	p, err := s.Prepare(soon, next)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Abort()
-	if len(p.Diff().Notes) != 1 || z.lookups() == asked {
+	if len(p.Diff().Notes) != 1 {
 		t.Errorf("a name that does not resolve: notes %q", p.Diff().Notes)
 	}
+	eventually(t, func() bool { return z.lookups() > asked }, func() string { return "the name to be asked for" })
 }
 
 func TestNoChangeAfterAStop(t *testing.T) {

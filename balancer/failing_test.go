@@ -173,7 +173,7 @@ func TestFlappingBackendFailsNobody(t *testing.T) {
 	p := ejecting(flaps.addr, answering(t, serverHelloLike), answering(t, serverHelloLike))
 	p.ConnectTimeout, p.AnswerTimeout = 3*time.Second, 5*time.Second
 	p.Outlier.Eject = 100 * time.Millisecond
-	p.Health = &pool.Check{Interval: beat / 4, Timeout: beat / 4, Rise: 1, Fall: 1}
+	p.Health = &pool.Check{Interval: beat / 4, Timeout: 20 * time.Second, Rise: 1, Fall: 1} // that is busy is no change
 	s := serve(t, oneHost("a.example.com", p), func(o *Options) { o.LogConnections = false })
 	c := clients(t, s.addr, sized(100, 500))
 	beats := sized(4, 20)

@@ -72,9 +72,9 @@ func files(t testing.TB, trusted *authority, own *tls.Certificate) *certs.Set {
 // until waits for something that may take as long as two looks at a file.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within 30 s", what)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 func TestHandshakesThatAreNone(t *testing.T) {
 	t.Parallel()
 	const host = "www.example.com"
-	cfg := terminate.Config{Certificates: certsFor(t, "other.example.com", host), HandshakeTimeout: 300 * time.Millisecond}
+	cfg := terminate.Config{Certificates: certsFor(t, "other.example.com", host), HandshakeTimeout: time.Minute}
 	for _, tt := range []struct {
 		name  string
 		send  func(t *testing.T, c *net.TCPConn)
@@ -196,6 +196,10 @@ func TestHandshakesThatAreNone(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			cfg := cfg
+			if tt.cause == CauseHandshakeTimeout {
+				cfg.HandshakeTimeout = 300 * time.Millisecond
+			}
 			r := serve(t, terminatedHost(host, policyOf(t, cfg), testPool("pool", echo(t))))
 			c := dial(t, r.addr)
 			tt.send(t, c)

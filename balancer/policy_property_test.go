@@ -242,7 +242,7 @@ func TestMutatedHellosDoNotPassClientCertificates(t *testing.T) {
 	seed := rand.Uint64()
 	var entitled atomic.Int64
 	repeatBy(sized(8, 64), sized(1500, 100_000), func(i int) { // mostly they wait until what is cut is refused
-		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		rng, began := rand.New(rand.NewPCG(seed, uint64(i))), time.Now()
 		raw, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			t.Error(err)
@@ -269,7 +269,7 @@ func TestMutatedHellosDoNotPassClientCertificates(t *testing.T) {
 			entitled.Add(1)
 		case err == nil:
 			t.Errorf("seed %d: attempt %d was served without a certificate", seed, i)
-		case has && d.sound:
+		case has && d.sound && time.Since(began) < 10*soon: // a machine that is slower may have run into that
 			t.Errorf("seed %d: attempt %d has a certificate and a sound hello, and failed: %v", seed, i, err)
 		}
 	})

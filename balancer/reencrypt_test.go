@@ -165,18 +165,13 @@ func TestTheProxyHeaderTellsOfTLS(t *testing.T) {
 	clients := newAuthority(t, "clients")
 	headers := make(chan *proxyproto.Header, 1)
 	p := testPool("pool", listenTCP(t, func(c *net.TCPConn) {
-		var b bytes.Buffer
-		buf := make([]byte, 4096)
-		for {
-			n, err := c.Read(buf)
-			b.Write(buf[:n])
-			if err != nil || bytes.HasSuffix(b.Bytes(), []byte("x")) {
-				break
-			}
-		}
-		h, err := proxyproto.Read(bufio.NewReader(&b))
+		r := bufio.NewReaderSize(c, 64<<10)
+		h, err := proxyproto.Read(r)
 		if err != nil {
 			t.Errorf("the header: %v", err)
+		}
+		if _, err := r.ReadByte(); err != nil { // what the client says
+			t.Errorf("behind the header: %v", err)
 		}
 		headers <- h
 		c.Write([]byte("x"))

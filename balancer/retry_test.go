@@ -43,12 +43,22 @@ var badBackends = []struct {
 	}, CauseOK},
 }
 
-// quickPool is a pool whose timeouts are short where a test is to see them pass, and otherwise long.
-func quickPool(addrs ...string) pool.Config {
+// inOrder is a pool whose backends are tried in the order of the file.
+func inOrder(addrs ...string) pool.Config {
 	p := testPool("pool", addrs...)
 	p.Balance = pool.First
-	p.ConnectTimeout, p.AnswerTimeout = 300*time.Millisecond, 300*time.Millisecond
 	return p
+}
+
+// hurry shortens the time limit of p that a backend runs into which fails with that cause. The others stay long: on a busy
+// machine a backend that is to answer, or to fail otherwise, may take its time. It is connected to by the kernel alone.
+func hurry(p *pool.Config, cause Cause, answer time.Duration) {
+	switch cause {
+	case CauseConnectTimeout:
+		p.ConnectTimeout = 300 * time.Millisecond
+	case CauseAnswerTimeout:
+		p.AnswerTimeout = answer
+	}
 }
 
 // R13: one backend of three fails in whatever way: no client notices, and the one that serves it gets the client's
@@ -60,11 +70,8 @@ func TestClientIsServedByAnotherBackend(t *testing.T) {
 			t.Parallel()
 			hello := append(craft(serverName("a.example.com")), "and what follows it"...)
 			good := record(t, len(hello), serverHelloLike)
-			p := quickPool(bad.make(t), good.addr, good.addr)
-			p.AnswerTimeout = 2 * time.Second // a good backend may be slow to answer on a busy machine
-			if bad.cause == CauseAnswerTimeout {
-				p.AnswerTimeout = 500 * time.Millisecond
-			}
+			p := testPool("pool", bad.make(t), good.addr, good.addr)
+			hurry(&p, bad.cause, 2*time.Second) // in which a good one answers on a busy machine, too
 			p.Balance = pool.RoundRobin
 			s := serve(t, oneHost("a.example.com", p))
 			n := sized(12, 300)
@@ -101,7 +108,9 @@ func TestAllBackendsDown(t *testing.T) {
 	for _, bad := range badBackends {
 		t.Run(bad.name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, oneHost("a.example.com", quickPool(bad.make(t), bad.make(t), bad.make(t))))
+			p := inOrder(bad.make(t), bad.make(t), bad.make(t))
+			hurry(&p, bad.cause, 300*time.Millisecond)
+			s := serve(t, oneHost("a.example.com", p))
 			start := time.Now()
 			c := dial(t, s.addr)
 			mustWrite(t, c, craft(serverName("a.example.com")))
@@ -132,7 +141,7 @@ func TestAllBackendsDown(t *testing.T) {
 func TestAttemptsAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ attempts, backends, want int }{{1, 3, 1}, {2, 3, 2}, {3, 3, 3}, {5, 2, 2}} {
-		p := quickPool()
+		p := inOrder()
 		p.Attempts = c.attempts
 		for range c.backends {
 			p.Backends = append(p.Backends, testPool("", refusing(t)).Backends...)
@@ -161,7 +170,7 @@ func TestNoRetryAfterTheFirstByte(t *testing.T) {
 		c.SetLinger(0)
 	})
 	other := record(t, 1, serverHelloLike)
-	s := serve(t, oneHost("a.example.com", quickPool(bad, other.addr)))
+	s := serve(t, oneHost("a.example.com", inOrder(bad, other.addr)))
 	c := dial(t, s.addr)
 	mustWrite(t, c, craft(serverName("a.example.com")))
 	mustRead(t, c, serverHelloLike)
@@ -189,7 +198,7 @@ func TestNoRetryWithEarlyData(t *testing.T) {
 		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
 			other := record(t, 1, serverHelloLike)
-			s := serve(t, oneHost("a.example.com", quickPool(listenTCP(t, how.f), other.addr)))
+			s := serve(t, oneHost("a.example.com", inOrder(listenTCP(t, how.f), other.addr)))
 			hello := craft(append([]extension{serverName("a.example.com")}, earlyData()...)...)
 			exchange(t, s.addr, hello)
 			s.closed(t, how.cause, 1)
@@ -200,7 +209,7 @@ func TestNoRetryWithEarlyData(t *testing.T) {
 	}
 	t.Run("a backend that never saw it may be left", func(t *testing.T) {
 		t.Parallel()
-		s := serve(t, oneHost("a.example.com", quickPool(refusing(t), echo(t))))
+		s := serve(t, oneHost("a.example.com", inOrder(refusing(t), echo(t))))
 		hello := craft(append([]extension{serverName("a.example.com")}, earlyData()...)...)
 		if got, err := exchange(t, s.addr, hello); err != nil || !bytes.Equal(got, hello) {
 			t.Errorf("%d of %d bytes came back, %v", len(got), len(hello), err)
@@ -217,9 +226,7 @@ func TestLargeHelloIsReplayedFromItsStart(t *testing.T) {
 		c.SetLinger(0)
 	})
 	good := record(t, len(hello), serverHelloLike)
-	p := quickPool(bad, good.addr)
-	p.AnswerTimeout = 5 * time.Second
-	s := serve(t, oneHost("a.example.com", p))
+	s := serve(t, oneHost("a.example.com", inOrder(bad, good.addr)))
 	for range 20 {
 		if got, err := exchange(t, s.addr, hello); err != nil || !bytes.Equal(got, serverHelloLike) {
 			t.Fatalf("client got % x, %v", got, err)

@@ -96,6 +96,7 @@ func TestMaintEndsConnectionsAndDrainDoesNot(t *testing.T) {
 func TestConnectionsAreListedAndKilled(t *testing.T) {
 	t.Parallel()
 	cfg := oneHost("*.example.com", testPool("", echo(t)))
+	cfg.Listeners[0].HelloTimeout = time.Minute // one hello never comes to its end
 	s := serve(t, cfg)
 	var names []string
 	for _, name := range []string{"a.example.com", "b.example.com", "c.b.example.com"} {

@@ -72,11 +72,11 @@ func TestSoak(t *testing.T) {
 
 // flapping is a backend that listens and does not, by turns, until over; it resets whoever it has then.
 func flapping(t *testing.T, over time.Time) string {
-	first, err := net.Listen("tcp", "127.0.0.1:0")
+	_, addr := boundSocket(t) // while it does not listen, nobody else gets the port
+	first, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := first.Addr().String()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for l := first; time.Now().Before(over); {

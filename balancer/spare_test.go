@@ -32,9 +32,7 @@ func TestNobodyIsServedWithALentSpare(t *testing.T) {
 
 	s.onEachWorker(func(w *worker) { w.pause(w.sockets[0]) }) // as the socket does that could not take its spare back
 	open(t, s.addr, helloA, helloA).Close()
-	if s.spares.lent() {
-		t.Error("after the pause the spare is still missing")
-	}
+	eventually(t, func() bool { return !s.spares.lent() }, func() string { return "the spare, which is missing after the pause" })
 	s.balanced(t)
 }
 

@@ -121,6 +121,16 @@ func (y *yard) write(t testing.TB, text string) {
 	}
 }
 
+// replace puts text in the place of the file in one step: a file that is written in place is empty for a moment, which a
+// watcher may see on a busy machine.
+func (y *yard) replace(t testing.TB, text string) {
+	t.Helper()
+	next := y.path + ".next"
+	if err := errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Rename(next, y.path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // goes is where a name is sent: the pool, or "reject".
 func (y *yard) goes(t testing.TB, name string) string {
 	t.Helper()
@@ -194,9 +204,9 @@ func refusal[E error](t testing.TB, r *Result, err error) E {
 // eventually waits until ok; the bound is for a broken program, not for a slow machine.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited 20s for: %s", what)
+			t.Fatalf("waited 30s for: %s", what)
 		}
 	}
 }

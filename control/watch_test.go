@@ -60,10 +60,13 @@ var ways = []struct {
 	{"written in place, in many steps", plainFile, func(f tree, text string) {
 		out, err := os.OpenFile(f.at("conf/switchyard.yaml"), os.O_WRONLY|os.O_TRUNC, 0)
 		f.do(err)
-		for part := range slices.Chunk([]byte(text), 40) {
+		half := len(text) / 2 // of which no part is a file that could be loaded, however long the steps take
+		for part := range slices.Chunk([]byte(text[:half]), 40) {
 			_, err := out.Write(part)
 			f.do(err)
 		}
+		_, err = out.WriteString(text[half:])
+		f.do(err)
 		f.do(out.Close())
 	}},
 	{"renamed over it", plainFile, func(f tree, text string) {
@@ -181,11 +184,11 @@ func TestTheWatcherLoadsNoContentTwice(t *testing.T) {
 	settled := func() { // a change that does show has been seen
 		t.Helper()
 		n := y.Status().Reloads[resultApplied]
-		y.write(t, base+"# "+time.Now().String()+"\n")
+		y.replace(t, base+"# "+time.Now().String()+"\n")
 		eventually(t, "a change", func() bool { return y.Status().Reloads[resultApplied] == n+1 })
 	}
 	f.do(os.Chtimes(y.path, time.Time{}, time.Now()))
-	f.write("switchyard.yaml", base)
+	y.replace(t, base)
 	f.do(os.Chmod(y.path, 0o640))
 	f.write("other.yaml", "not: it")
 	settled()
@@ -216,17 +219,17 @@ func TestTheWatcherLogsAMistakeOnce(t *testing.T) {
 		}
 		y.want(t, "www.example.com", "web")
 	}
-	y.write(t, "routes: 7\n")
+	y.replace(t, "routes: 7\n")
 	refusals(1)
-	y.write(t, "")
+	y.replace(t, "")
 	refusals(2)
-	y.write(t, "routes: 8\n")
+	y.replace(t, "routes: 8\n")
 	refusals(3)
-	y.write(t, base+"# fine\n")
+	y.replace(t, base+"# fine\n")
 	eventually(t, "the reload", func() bool { return y.Status().LastReload.OK })
 	f.remove("switchyard.yaml")
 	refusals(4)
-	y.write(t, base+"# again\n")
+	y.replace(t, base+"# again\n")
 	eventually(t, "the reload", func() bool { return y.Status().Revision == 3 })
 }
 

@@ -205,6 +205,9 @@ func TestThousandBackendsCostLittle(t *testing.T) {
 			for i := range n {
 				check := c.check // no two pools have the same
 				check.Interval = interval
+				if !long { // where what it costs is not held to anything, a busy machine may take its time
+					check.Timeout = 20 * time.Second
+				}
 				checker.Watch(nth(i, ports[c.port]), &check, netip.Addr{}, func(r Report) {
 					if r.Error != "" {
 						failed.Add(1)
@@ -215,17 +218,21 @@ func TestThousandBackendsCostLittle(t *testing.T) {
 			time.Sleep(interval + interval/5) // the first checks, which are full handshakes
 			each := (heap() - before) / int64(n)
 			done, cpu, start := passed.Load(), processor(), time.Now()
+			want := int64(float64(n) * run.Seconds() / interval.Seconds() * 0.5)
 			time.Sleep(run)
+			for !long && passed.Load()-done < want && time.Since(start) < 30*time.Second {
+				time.Sleep(10 * time.Millisecond)
+			}
 			done, cpu = passed.Load()-done, processor()-cpu
 			share := 100 * cpu.Seconds() / time.Since(start).Seconds()
-			t.Logf("%d checks in %v: %.1f %% of a core, %v a check; %d B a backend", done, run, share, cpu/time.Duration(max(done, 1)), each)
+			t.Logf("%d checks in %v: %.1f %% of a core, %v a check; %d B a backend", done, time.Since(start).Round(time.Millisecond), share, cpu/time.Duration(max(done, 1)), each)
 			if long && each > 32<<10 {
 				t.Errorf("%d B a backend, want 32 KiB at most", each)
 			}
 			if long && share > c.most {
 				t.Errorf("%.1f %% of a core, want %.0f %% at most", share, c.most)
 			}
-			if want := int64(float64(n) * run.Seconds() / interval.Seconds() * 0.5); done < want || failed.Load() > 0 {
+			if done < want || failed.Load() > 0 {
 				t.Errorf("%d checks, want %d at least; %d have failed", done, want, failed.Load())
 			}
 		})

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,11 +184,11 @@ func program(t *testing.T, ready netip.AddrPort, name string, args ...string) (w
 	go func() { exited <- cmd.Wait() }()
 	end := sync.OnceFunc(func() {
 		in.Close()
-		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Process.Signal(syscall.SIGTERM) // SIGINT is ignored by what a shell has put into the background
 		<-exited
 	})
 	t.Cleanup(end)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if firstReport(t, ready, pool.Check{Type: pool.CheckTLS}).Error == "" {
 			break
 		}

@@ -584,7 +584,7 @@ func TestNothingIsHeldBetweenChecks(t *testing.T) {
 		}
 	}
 	c.running.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the backend's end too
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // the backend's end too
 		g, d := runtime.NumGoroutine(), openFiles(t)
 		if g <= goroutines && d <= descriptors {
 			return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,9 +53,7 @@ func newAuthority(t *testing.T, validity time.Duration) *authority {
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_AUTHZREUSE", "0") // every order is validated
 	a := &authority{tls: listen(t), resolver: resolver(t)}
-	spare := listen(t)
-	a.httpPort = port(spare)
-	_ = spare.Close()
+	a.httpPort = reserve(t, 0)
 	a.renew(validity)
 	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }))
 	t.Cleanup(a.Close)
@@ -120,6 +120,13 @@ func (a *authority) serve(t *testing.T, s *certs.Set) {
 	})
 }
 
+// vacate ends listening where a validates, and keeps the port.
+func (a *authority) vacate(t *testing.T) {
+	t.Helper()
+	_ = a.tls.Close()
+	reserve(t, port(a.tls))
+}
+
 // handshake returns the certificate for a name that a client has verified.
 func (a *authority) handshake(name string) (*x509.Certificate, error) {
 	c, err := tls.Dial("tcp", a.tls.Addr().String(), &tls.Config{ServerName: name, RootCAs: a.issued})
@@ -138,6 +145,26 @@ func listen(t *testing.T) net.Listener {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// reserve keeps a port, or any if it is 0, until the test ends: for those that listen there later, with SO_REUSEADDR, and for
+// nobody else. Until then connections are refused.
+func reserve(t *testing.T, port uint16) uint16 {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(port)})); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint16(name.(*syscall.SockaddrInet4).Port)
 }
 
 func port(l net.Listener) uint16 { return netip.MustParseAddrPort(l.Addr().String()).Port() }
@@ -187,8 +214,9 @@ func (j *journal) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// patience is how long something may take that takes a second or two.
-const patience = 30 * time.Second
+// patience is how long something may take that takes a second or two, or a key of RSA on a busy machine. Nothing depends on it
+// but how late a failure is told.
+const patience = 2 * time.Minute
 
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, log *journal, is func() bool) {

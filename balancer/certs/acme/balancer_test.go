@@ -20,7 +20,7 @@ import (
 // From a file to a handshake: the authority validates at the listener that then serves the certificate.
 func TestABalancerGetsItsCertificateByItself(t *testing.T) {
 	a := newAuthority(t, life)
-	_ = a.tls.Close() // its port is the balancer's
+	a.vacate(t) // its port is the balancer's
 	backend := listen(t)
 	go greet(backend)
 	dir := t.TempDir()
@@ -79,7 +79,7 @@ func TestAClientThatComesBeforeTheCertificateIsToldSo(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "authority.crt"), root, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_ = a.tls.Close() // nobody answers validations: the balancer listens elsewhere
+	a.vacate(t) // nobody answers validations: the balancer listens elsewhere
 	server := orderFrom(t, a, dir, "127.0.0.1:0", "127.0.0.1:9", log)
 	defer server.Shutdown(context.Background())
 	eventually(t, "a failed order", log, func() bool {

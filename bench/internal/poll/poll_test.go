@@ -66,10 +66,10 @@ func (h *handler) Ready(ended bool) {
 // until runs the loop until done.
 func until(t *testing.T, l *Loop, done func() bool) {
 	t.Helper()
-	give := time.Now().Add(10 * time.Second)
+	give := time.Now().Add(30 * time.Second)
 	err := l.Run(func() (time.Duration, bool) {
 		if time.Now().After(give) {
-			t.Fatal("nothing happened in 10 s")
+			t.Fatal("nothing happened in 30 s")
 		}
 		return time.Millisecond, !done()
 	})

@@ -35,7 +35,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 func TestProbeIsContentWithTheBackendItself(t *testing.T) {
 	a, b := setup(t)
-	r, err := Probe(within(t, 10*time.Second), b.Addr, b, a.Pool())
+	r, err := Probe(within(t, time.Minute), b.Addr, b, a.Pool())
 	if err != nil || !r.Good() {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -46,7 +46,7 @@ func TestProbeNoticesAProxyThatDecrypts(t *testing.T) {
 	a, b := setup(t)
 	// Even with the backend's very own certificate and key.
 	middle := decryptingProxy(t, a, b, b.server.TLSConfig.Certificates[0])
-	r, err := Probe(within(t, 10*time.Second), middle, b, a.Pool())
+	r, err := Probe(within(t, time.Minute), middle, b, a.Pool())
 	if err != nil || !r.Own || r.EndToEnd || r.Good() {
 		t.Errorf("with the backend's own key: got %+v, %v", r, err)
 	}
@@ -54,7 +54,7 @@ func TestProbeNoticesAProxyThatDecrypts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err = Probe(within(t, 10*time.Second), decryptingProxy(t, a, b, other), b, a.Pool())
+	r, err = Probe(within(t, time.Minute), decryptingProxy(t, a, b, other), b, a.Pool())
 	if err != nil || r.Own || r.EndToEnd {
 		t.Errorf("with another certificate: got %+v, %v", r, err)
 	}
@@ -81,7 +81,7 @@ func decryptingProxy(t *testing.T, a *Authority, b *Backend, cert tls.Certificat
 
 func TestProbeUnknownWantsAnAlert(t *testing.T) {
 	_, b := setup(t)
-	if alert, err := ProbeUnknown(within(t, 10*time.Second), b.Addr, "unknown.example.org"); err == nil {
+	if alert, err := ProbeUnknown(within(t, time.Minute), b.Addr, "unknown.example.org"); err == nil {
 		t.Errorf("a backend that answers: got alert %q", alert)
 	}
 }
