@@ -26,6 +26,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Under the race detector each process that a test starts would sleep for a second at its end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -14,7 +14,13 @@ import (
 // update rewrites the expectations of the scripts.
 var update = flag.Bool("update", false, "rewrite the cmp files of testdata/script")
 
+// gorace has a program under the race detector end at once: it would sleep for a second first, and the scripts start hundreds.
+const gorace = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	if err := os.Setenv("GORACE", gorace+" "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"switchyard": main})
 }
 
@@ -33,6 +39,7 @@ func TestScripts(t *testing.T) {
 			env.Values[daemonsKey{}] = make(daemons)
 			env.Values[heldKey{}] = new([]io.Closer)
 			env.Setenv("TMPDIR", env.WorkDir)
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			testdata, err := filepath.Abs("testdata")
 			env.Setenv("TESTDATA", testdata)
 			return err
