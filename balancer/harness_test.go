@@ -10,12 +10,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"flag"
 	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +31,11 @@ import (
 func TestMain(m *testing.M) {
 	// Under the race detector each process that a test starts would sleep for a second at its end.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
+	// Tests wait more than they work: with one at a time for each of two cores both are idle. -parallel on the command line
+	// still counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0)))); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
