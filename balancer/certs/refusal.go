@@ -8,9 +8,10 @@ type Refusal struct {
 	Why  string
 }
 
-// Refusals are those of the Sets, once for each file. Of a directory one stands for all, as far as somebody has asked for them.
+// Refusals are those of the Sets, once for each file. Of a directory one stands for all, as far as somebody has asked for them. A
+// directory is looked at once: very many Sets may share it.
 func Refusals(sets []*Set) (all []Refusal) {
-	seen := map[string]bool{}
+	seen, looked := map[string]bool{}, map[string]bool{}
 	tell := func(file string, why func() string) {
 		if !seen[file] {
 			seen[file] = true
@@ -26,9 +27,10 @@ func Refusals(sets []*Set) (all []Refusal) {
 			}
 		}
 		for _, d := range s.dirs {
-			if seen[d.path] {
+			if looked[d.path] {
 				continue
 			}
+			looked[d.path] = true
 			if h := d.held(); h.RefusedAll > 0 {
 				tell(d.path, func() string { return ofDirectory(&h) })
 			}
