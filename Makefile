@@ -45,7 +45,7 @@ differential: ## Compare the parser with crypto/tls on CASES (1000000) generated
 .PHONY: promises
 promises: ## Run the tests of docs/promises.md at full size: minutes, and 20 000 descriptors
 	@test "$$(ulimit -n)" -ge 20000 || { echo "make promises: ulimit -n 20000 first" >&2; exit 1; }
-	SWITCHYARD_PROMISES=1 $(GO) test -count=1 -timeout 60m ./balancer/... ./route ./peek ./admin ./cmd/switchyard
+	SWITCHYARD_PROMISES=1 $(GO) test -count=1 -p 1 -timeout 60m ./balancer/... ./route ./peek ./admin ./cmd/switchyard
 
 .PHONY: soak
 soak: ## The short tests again and again for SOAK (30) minutes; the first failure ends it
