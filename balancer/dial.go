@@ -106,7 +106,7 @@ func (w *worker) connect(s *session, b *pool.Backend) {
 	st.dialed = w.loop.Now()
 	v6 := b.Addr.Addr().Is6() && !b.Addr.Addr().Is4In6()
 	fd, e := sys.Socket(v6)
-	if e == 0 && w.server.spares.lent() {
+	if e == 0 && w.server.spares.missed() {
 		sys.Close(fd)
 		e = syscall.EMFILE
 	}

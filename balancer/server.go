@@ -94,8 +94,8 @@ func New(cfg *Config, opt Options) (*Server, error) {
 	s.limits.Store(&limits)
 	s.limit.Store(limits.Connections)
 	s.pipes = relay.NewPipeBudget(limits.Pipes)
-	s.pipes.Lent = s.spares.lent
-	s.terminator = terminate.New(terminate.Options{Turns: opt.Handshakes, Connections: limits.Terminated, Log: s.log, Lent: s.spares.lent})
+	s.pipes.Lent = s.spares.missed
+	s.terminator = terminate.New(terminate.Options{Turns: opt.Handshakes, Connections: limits.Terminated, Log: s.log, Lent: s.spares.missed})
 	rand.Read(s.nonce[:])
 	if err := s.open(loopCount(opt.Loops)); err != nil {
 		return nil, err

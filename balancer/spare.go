@@ -17,7 +17,7 @@ import (
 // While it is lent another loop can be given its number. One that accepts a connection holds that for the hello_timeout
 // at most. One that got it for a backend would hold it as long as the connection lasts, and if that happens to every
 // socket nobody is left who could refuse a client: they would wait in queues that nobody serves, until a connection
-// ends. So whoever has got a descriptor for a backend asks first whether one is [spares.lent], and gives it back then.
+// ends. So whoever has got a descriptor for a backend asks first whether it is [spares.missed], and gives it back then.
 type spare struct {
 	fd int     // -1: there is none
 	in *spares // while it is lent, the count that it is in
@@ -25,10 +25,31 @@ type spare struct {
 
 // spares counts the spares that are lent just now. The zero value is none of them. Each is counted before its descriptor
 // is closed, so that nobody can get the number and not see it counted.
-type spares struct{ n atomic.Int64 }
+type spares struct {
+	n    atomic.Int64
+	open func() (int, syscall.Errno) // nil: sys.OpenSpare; set by tests, of whom none is lent
+}
 
-// lent reports whether a descriptor that the caller has got since may be a socket's spare.
-func (s *spares) lent() bool { return s.n.Load() > 0 }
+// missed reports whether a descriptor that the caller has got may be a spare: one is lent, and there are not as many free beside
+// it. Those who ask at the same time may both be told so, although there is enough for one.
+func (s *spares) missed() bool {
+	n := s.n.Load()
+	if n <= 0 {
+		return false
+	}
+	open := sys.OpenSpare
+	if s.open != nil {
+		open = s.open
+	}
+	for range n {
+		fd, e := open()
+		if e != 0 {
+			return true
+		}
+		defer sys.Close(fd)
+	}
+	return false
+}
 
 // newSpare is without a descriptor where there is none to be had.
 func newSpare() spare {
