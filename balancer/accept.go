@@ -34,15 +34,15 @@ func (w *worker) accept(sock *socket) {
 	}
 	for i := range sock.burst {
 		fd, peer, e := sys.Accept(sock.fd)
-		switch e {
-		case 0:
+		switch {
+		case e == 0:
 			w.admit(sock, fd, peer)
-		case syscall.EAGAIN:
+		case e == syscall.EAGAIN:
 			if i < sock.burst/2 {
 				sock.burst /= 2
 			}
 			return
-		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		case sys.Exhausted(e):
 			switch w.shed(sock, e) {
 			case 0:
 			case syscall.EAGAIN: // the kernel takes the number before it looks at the queue: that was empty
@@ -51,11 +51,9 @@ func (w *worker) accept(sock *socket) {
 				w.pause(sock)
 				return
 			}
-		default:
-			if !isConnectionError(e) {
-				w.pause(sock)
-				return
-			}
+		case !isConnectionError(e):
+			w.pause(sock)
+			return
 		}
 	}
 	sock.burst = min(2*sock.burst, maxBurst)

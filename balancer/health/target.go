@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
 // target is an address that is checked in one way, for all who watch that.
@@ -81,11 +82,8 @@ func (t *target) checkOnce(start time.Time) {
 // isOurs reports whether a check could not be made for want of descriptors or memory on this machine. Every backend would be
 // down at once otherwise, and stay so for a while after the want is over.
 func isOurs(err error) bool {
-	var e syscall.Errno
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e == syscall.EMFILE || e == syscall.ENFILE || e == syscall.ENOBUFS || e == syscall.ENOMEM
+	e, ok := errors.AsType[syscall.Errno](err)
+	return ok && sys.Exhausted(e)
 }
 
 // withoutSession repeats a check that has failed with a session: if the backend cannot resume, whatever the reason,

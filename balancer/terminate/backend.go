@@ -194,8 +194,7 @@ func wireVersion(v uint16) string {
 
 // connectFailure says what an error of connect means.
 func connectFailure(err error) Failure {
-	switch errnoOf(err) {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+	if sys.Exhausted(errnoOf(err)) {
 		return FDLimit
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
