@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -147,7 +146,7 @@ func (c *checker) ciphersMakeSense(name string, t *file.Terminate, set *certs.Se
 	}
 	keys := map[string]bool{} // as the names of suites have them
 	for _, p := range set.Pairs() {
-		keys[authentication(p.Certificate.Leaf.PublicKey)] = true
+		keys[terminate.KeyOfSuites(p.Certificate.Leaf.PublicKey)] = true
 	}
 	if a := t.ACME; a != nil {
 		keys[orderedKey(a.KeyType.V)] = true
@@ -169,14 +168,6 @@ func (c *checker) ciphersMakeSense(name string, t *file.Terminate, set *certs.Se
 	wanted := slices.Sorted(maps.Keys(keys))
 	say(t.Ciphers[0], "for example TLS_ECDHE_"+wanted[0]+"_WITH_AES_128_GCM_SHA256",
 		"route %q: none of these ciphers is for the keys of its certificates (%s): %s can connect", name, strings.Join(wanted, ", "), clients)
-}
-
-// authentication is what suites of TLS 1.2 call a key; they count Ed25519 among ECDSA (RFC 8422 §5.10).
-func authentication(public any) string {
-	if _, ok := public.(*rsa.PublicKey); ok {
-		return "RSA"
-	}
-	return "ECDSA"
 }
 
 // orderedKey is what suites of TLS 1.2 call a key that ACME orders a certificate for.

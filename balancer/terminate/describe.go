@@ -70,18 +70,19 @@ func (p *Policy) clients() (lines []string) {
 	if in.terms.trusted == nil {
 		return nil
 	}
-	for i, ca := range in.terms.trusted.all {
-		if i == mostListed {
-			lines = append(lines, fmt.Sprintf("client authorities: %d more in %s", len(in.terms.trusted.all)-i, p.cfg.ClientAuth.CA))
-			break
-		}
+	for _, ca := range in.terms.trusted.all {
 		lines = append(lines, escaped(fmt.Sprintf("client authority %.128s, until %s", ca.Subject, ca.NotAfter.UTC().Format(time.DateOnly))))
 	}
-	lists := in.lists.describe()
-	if more := len(lists) - mostListed; more > 0 {
-		lists = append(lists[:mostListed], fmt.Sprintf("client certificates revoked: %d more lists in %s", more, p.cfg.ClientAuth.CRL))
+	return append(cut(lines, "client authorities: %d more in %s", p.cfg.ClientAuth.CA),
+		cut(in.lists.describe(), "client certificates revoked: %d more lists in %s", p.cfg.ClientAuth.CRL)...)
+}
+
+// cut leaves the first lines, and says how many more there are in a file.
+func cut(lines []string, format, file string) []string {
+	if more := len(lines) - mostListed; more > 0 {
+		return append(lines[:mostListed], fmt.Sprintf(format, more, file))
 	}
-	return append(lines, lists...)
+	return lines
 }
 
 // escaped is line without what a terminal would act on: names of certificates may be anybody's.

@@ -160,7 +160,11 @@ func (c *Conn) because(text string) string {
 	if text != noCipher || c.chosen == nil {
 		return ""
 	}
-	key := keyOf(c.chosen)
+	signer, ok := c.chosen.PrivateKey.(crypto.Signer)
+	if !ok {
+		return ""
+	}
+	key := KeyOfSuites(signer.Public())
 	others := false
 	for _, s := range c.hello.CipherSuites {
 		if !slices.Contains(c.job.Policy.cfg.CipherSuites, s) {
@@ -177,12 +181,10 @@ func (c *Conn) because(text string) string {
 	return " for the certificate's key, " + key
 }
 
-// keyOf is what suites of TLS 1.2 call the key of a certificate; they count Ed25519 among ECDSA (RFC 8422 §5.10).
-func keyOf(c *tls.Certificate) string {
-	if k, ok := c.PrivateKey.(crypto.Signer); ok {
-		if _, is := k.Public().(*rsa.PublicKey); is {
-			return "RSA"
-		}
+// KeyOfSuites is what suites of TLS 1.2 call a public key; they count Ed25519 among ECDSA (RFC 8422 §5.10).
+func KeyOfSuites(public any) string {
+	if _, ok := public.(*rsa.PublicKey); ok {
+		return "RSA"
 	}
 	return "ECDSA"
 }
