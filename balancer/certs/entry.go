@@ -70,7 +70,7 @@ func (e *entry) lookOnce(log *slog.Logger) *finding {
 	}
 	defer leave()
 	if !before.isOld() {
-		return before // by whoever held the lock
+		return before // by whoever had the turn
 	}
 	now := e.find(log)
 	now.told = before.told && now.settled()

@@ -29,7 +29,7 @@ type Keeper struct {
 	others []Follower
 	closed bool
 
-	slow map[any]chan struct{} // looks that are still under way, by whose they are; of the goroutine that looks
+	slow map[any]<-chan struct{} // looks that are still under way, by whose they are; of the goroutine that looks
 }
 
 // NewKeeper starts a Keeper without Sets; nil for log discards. The caller must Close it.
@@ -37,7 +37,7 @@ func NewKeeper(log *slog.Logger) *Keeper {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}), slow: map[any]chan struct{}{}}
+	k := &Keeper{log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}), slow: map[any]<-chan struct{}{}}
 	k.job.Go(k.run)
 	return k
 }
@@ -118,17 +118,8 @@ func (k *Keeper) look(whose any, f func()) {
 	if k.slow[whose] != nil {
 		return
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	due := time.NewTimer(patience)
-	defer due.Stop()
-	select {
-	case <-done:
-	case <-due.C:
-		k.slow[whose] = done
+	if later := within(f, patience); later != nil {
+		k.slow[whose] = later
 	}
 }
 

@@ -12,17 +12,17 @@ type Refusal struct {
 // directory is looked at once: very many Sets may share it.
 func Refusals(sets []*Set) (all []Refusal) {
 	seen, looked := map[string]bool{}, map[string]bool{}
-	tell := func(file string, why func() string) {
+	tell := func(file, why string) {
 		if !seen[file] {
 			seen[file] = true
-			all = append(all, Refusal{file, why()})
+			all = append(all, Refusal{file, why})
 		}
 	}
 	for _, s := range sets {
 		for _, p := range s.pairs {
 			if wrong := p.wrong.Load(); wrong != nil {
 				for _, e := range *wrong {
-					tell(e.File, func() string { return e.Why })
+					tell(e.File, e.Why)
 				}
 			}
 		}
@@ -32,12 +32,12 @@ func Refusals(sets []*Set) (all []Refusal) {
 			}
 			looked[d.path] = true
 			if h := d.held(); h.RefusedAll > 0 {
-				tell(d.path, func() string { return ofDirectory(&h) })
+				tell(d.path, ofDirectory(&h))
 			}
 		}
 		if s.ca != nil {
 			if e := s.ca.wrong.Load(); e != nil {
-				tell(e.File, func() string { return e.Why })
+				tell(e.File, e.Why)
 			}
 		}
 	}
