@@ -71,7 +71,7 @@ func New(log *slog.Logger) *Checker {
 // does watching with a closed Checker.
 func (c *Checker) Watch(addr netip.AddrPort, check *pool.Check, source netip.Addr, told func(Report)) (stop func()) {
 	w := &watcher{told: told}
-	t := c.join(place{to: check.Target(addr), source: source}, settled(check))
+	t := c.join(place{to: check.Target(addr), source: source}, settled(check), w)
 	if t == nil {
 		return func() {}
 	}
@@ -99,8 +99,9 @@ func settled(check *pool.Check) *pool.Check {
 	return &s
 }
 
-// join returns the target for one more watcher, nil if c is closed.
-func (c *Checker) join(at place, check *pool.Check) *target {
+// join returns the target for one more watcher, nil if c is closed. One that is new has first for a watcher, because its
+// first check may come to its result before anybody else does anything.
+func (c *Checker) join(at place, check *pool.Check, first *watcher) *target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
@@ -111,7 +112,7 @@ func (c *Checker) join(at place, check *pool.Check) *target {
 		c.targets[at][i].uses++
 		return c.targets[at][i]
 	}
-	t := newTarget(c, at, check)
+	t := newTarget(c, at, check, first)
 	c.targets[at] = append(c.targets[at], t)
 	c.count.Add(1)
 	return t

@@ -33,10 +33,10 @@ type target struct {
 // watcher is one call of Watch.
 type watcher struct{ told func(Report) }
 
-// newTarget begins to check. The first checks of many targets that come at once, with the start of the process or a
+// newTarget begins to check, for first. The first checks of many targets that come at once, with the start of the process or a
 // reload, are spread over an interval. Checker.mu is held.
-func newTarget(c *Checker, at place, check *pool.Check) *target {
-	t := &target{place: at, checker: c, check: check, uses: 1}
+func newTarget(c *Checker, at place, check *pool.Check, first *watcher) *target {
+	t := &target{place: at, checker: c, check: check, uses: 1, watchers: []*watcher{first}}
 	t.report.Since = time.Now()
 	t.timer = time.AfterFunc(c.untilBeat(time.Now().Add(rand.N(check.FastInterval)), check.FastInterval), t.run)
 	return t
@@ -123,14 +123,19 @@ func (t *target) interval() time.Duration {
 }
 
 // settle takes note of what a check has found, and tells everybody. Nobody is told of a check that Close has ended.
+// Where nobody watches, the target is left, or somebody is about to: who comes is told by add.
 func (t *target) settle(o *outcome, p *panicked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.watchers) == 0 || t.checker.ctx.Err() != nil {
+	if t.checker.ctx.Err() != nil {
 		return
 	}
 	before := t.report
-	if t.report.note(o, t.check, time.Now()) {
+	changed := t.report.note(o, t.check, time.Now())
+	if len(t.watchers) == 0 {
+		return
+	}
+	if changed {
 		t.logChange(&before)
 	}
 	t.logPanic(p)
@@ -147,10 +152,13 @@ func (t *target) tell(w *watcher) {
 	}
 }
 
-// add tells w what is known, and from now on what comes to be known.
+// add tells w what is known, and from now on what comes to be known. Who was the first of a new target is told already.
 func (t *target) add(w *watcher) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if slices.Contains(t.watchers, w) {
+		return
+	}
 	t.watchers = append(t.watchers, w)
 	if !t.report.Last.IsZero() {
 		t.tell(w)

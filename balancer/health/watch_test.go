@@ -197,6 +197,41 @@ func TestOneCheckHoweverManyPools(t *testing.T) {
 	})
 }
 
+// A first check may be over before the call that asked for it is, and a check while one watcher follows another.
+func TestNoReportIsLostWhileWatchBegins(t *testing.T) {
+	at, check := place{to: backendA}, settled(&pool.Check{Interval: time.Second})
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(works)
+		defer l.Close()
+		var first, second heard
+		one, other := &watcher{told: first.told}, &watcher{told: second.told}
+		aSecond := func() { time.Sleep(time.Second + time.Millisecond); synctest.Wait() }
+
+		target := l.join(at, check, one)
+		aSecond()
+		target.add(one)
+		if got, checks := len(first.reports()), len(l.dials()); got == 0 || got != checks {
+			t.Errorf("%d reports of %d checks before Watch has returned", got, checks)
+		}
+		if log := l.lines.String(); !strings.Contains(log, "backend is up") {
+			t.Errorf("the change was not logged: %s", log)
+		}
+
+		target.remove(one)
+		if l.join(at, check, other) != target {
+			t.Fatal("the second watcher has got another target")
+		}
+		l.leave(target)
+		checks := len(l.dials())
+		aSecond()
+		target.add(other)
+		got := second.reports()
+		if len(l.dials()) == checks || len(got) != 1 || time.Since(got[0].Last) > time.Second+time.Millisecond {
+			t.Errorf("who comes after %d more checks is told %+v", len(l.dials())-checks, got)
+		}
+	})
+}
+
 func TestWhoSharesACheck(t *testing.T) {
 	base := pool.Check{Interval: time.Second}
 	with := func(edit func(*pool.Check)) *pool.Check { c := base; edit(&c); return &c }
