@@ -244,10 +244,7 @@ func TestNginxLogsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	written := program(t, web, "nginx", "-c", file, "-e", errorLog)
-	before, err := os.ReadFile(errorLog)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := started(t, errorLog)
 	checkOften(t, web, tlsChecks(true)...)
 	checkOften(t, stream, tlsChecks(false)...)
 	for _, version := range []pool.HeaderVersion{pool.HeaderV1, pool.HeaderV2} {
@@ -264,6 +261,23 @@ func TestNginxLogsNothing(t *testing.T) {
 		t.Errorf("nginx has logged:\n%s", got)
 	}
 	_ = written()
+}
+
+// started waits for the last line that nginx writes when it begins, which may come after its sockets are open, and
+// returns the log up to there.
+func started(t *testing.T, errorLog string) []byte {
+	last := regexp.MustCompile(`start worker process \d+\n`)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		log, err := os.ReadFile(errorLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last.Match(log) {
+			return log
+		}
+	}
+	t.Fatal("nginx has started no worker in a minute")
+	return nil
 }
 
 // HAProxy writes "SSL handshake failure" for a handshake that is cut short, unless it is told to be quiet.
