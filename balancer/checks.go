@@ -51,6 +51,7 @@ func (c *checks) follow(pools []*livePool) {
 			wanted[b] = true
 			w := c.watches[b]
 			if w != nil && w.source == cfg.Source && w.check.Equal(cfg.Health) {
+				c.renew(w, b, cfg)
 				continue
 			}
 			if w != nil {
@@ -65,6 +66,16 @@ func (c *checks) follow(pools []*livePool) {
 			delete(c.watches, b)
 			b.Checked(nil)
 		}
+	}
+}
+
+// renew has w go on by the check of cfg, which is equal to its own. Files of authorities are followed as long as they are those
+// of a pool in force: the ones that w has are not, from now on.
+func (c *checks) renew(w *watch, b *pool.Backend, cfg *pool.Config) {
+	if w.check.CA != cfg.Health.CA {
+		stop := w.stop
+		*w = *c.begin(b, cfg) // first, so that what is known is not forgotten
+		stop()
 	}
 }
 

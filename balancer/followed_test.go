@@ -159,6 +159,64 @@ func TestTheAuthoritiesForBackendsAreFollowed(t *testing.T) {
 	}
 }
 
+// What a check trusts is followed, too: a backend with a certificate of the next authority is not down once the file holds
+// that. A reload which says the same and opens the file anew is what is followed from then on.
+func TestTheAuthoritiesOfChecksAreFollowed(t *testing.T) {
+	t.Parallel()
+	old, next := newAuthority(t, "old"), newAuthority(t, "next")
+	a, b := *old.issue(t, carried), *next.issue(t, carried)
+	var serves atomic.Pointer[tls.Certificate]
+	serves.Store(&a)
+	backend := servingTLS(t, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return serves.Load(), nil }}, echoTLS)
+	f := newPoolFiles(t)
+	f.trust(t, old)
+	check := func() *pool.Check {
+		c := *quickCheck()
+		c.Type, c.SNI, c.Verify, c.CA = pool.CheckTLS, carried, pool.VerifyCA, f.open(t, false)
+		return &c
+	}
+	p := testPool("pool", backend)
+	p.Health = check()
+	cfg := oneHost("a.example.com", p)
+	r := serve(t, cfg)
+	state := func(want pool.State) {
+		t.Helper()
+		until(t, want.String(), func() bool { return r.stateOf(t, backend).State == want })
+	}
+	state(pool.StateUp)
+	f.trust(t, next)
+	state(pool.StateDown)
+	serves.Store(&b)
+	state(pool.StateUp)
+
+	again := *cfg
+	again.Pools = []pool.Config{p}
+	again.Pools[0].IdleTimeout, again.Pools[0].Health = time.Hour, check()
+	r.reload(t, &again)
+	if got := r.stateOf(t, backend).State; got != pool.StateUp {
+		t.Errorf("%s after a reload that leaves the check as it is", got)
+	}
+	f.trust(t, old)
+	state(pool.StateDown)
+	serves.Store(&a)
+	state(pool.StateUp)
+
+	replace(t, f.ca, []byte("no certificate"))
+	until(t, "a line about the broken file", func() bool { return strings.Contains(r.log.String(), "authorities not taken: those before them stay") })
+	if all := r.Stats().Refusals; len(all) != 1 || all[0].File != f.ca {
+		t.Errorf("refused files: %v", all)
+	}
+	if got := r.stateOf(t, backend).State; got != pool.StateUp {
+		t.Errorf("%s with a broken file", got)
+	}
+	gone := again
+	gone.Pools = []pool.Config{testPool("pool", backend)}
+	r.reload(t, &gone)
+	if kept := r.kept.Load().sets; len(kept) != 0 {
+		t.Errorf("%d sets of files are followed after the pool has none", len(kept))
+	}
+}
+
 // Files towards backends are those of the pool: a reload that says the same keeps what there is.
 func TestFilesForBackendsAreComparedByName(t *testing.T) {
 	t.Parallel()

@@ -15,10 +15,11 @@ type owner struct {
 // following is what is followed of an owner.
 type following struct {
 	set    *certs.Set        // nil: none
+	checks *certs.Set        // the authorities of checks; nil: none
 	policy *terminate.Policy // nil: none, or one that names no files but those of certificates
 }
 
-// keep has the files of certificates, and of client_auth, of the routes and pools in force followed as they change, and those
+// keep has the files of certificates, of client_auth and of the authorities of checks, of the routes and pools in force followed as they change, and those
 // of what is gone let go. It costs what the change touches, and what there is of such routes and pools only if one of these is touched.
 func (p *Prepared) keep() {
 	s, touched := p.server, false
@@ -41,7 +42,7 @@ func (p *Prepared) keep() {
 	}
 	for i := range p.diff.Pools {
 		name := p.diff.Pools[i].Pool
-		now(owner{pool: true, name: name}, following{set: setOfPool(p.after.pools[name])})
+		now(owner{pool: true, name: name}, ofPool(p.after.pools[name]))
 	}
 	if !touched {
 		return
@@ -51,6 +52,9 @@ func (p *Prepared) keep() {
 	for _, f := range s.followed {
 		if f.set != nil {
 			next.sets = append(next.sets, f.set)
+		}
+		if f.checks != nil {
+			next.sets = append(next.sets, f.checks)
 		}
 		if f.policy != nil {
 			next.policies = append(next.policies, f.policy)
@@ -80,12 +84,16 @@ func ofRoute(r *route.Route) (f following) {
 	return f
 }
 
-// setOfPool is what a pool, which may be nil, shows to its backends and trusts them by; nil if that is nothing.
-func setOfPool(p *livePool) *certs.Set {
+// ofPool is what a pool, which may be nil, shows to its backends, and trusts them and their checks by.
+func ofPool(p *livePool) (f following) {
 	if p == nil {
-		return nil
+		return f
 	}
-	return terminate.FilesOf(p.Config().TLS)
+	f.set = terminate.FilesOf(p.Config().TLS)
+	if check := p.Config().Health; check != nil {
+		f.checks, _ = check.CA.(*certs.Set)
+	}
+	return f
 }
 
 // expiries tells of the certificates in force.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 	"github.com/seed-23b4a313/switchyard/route"
 )
@@ -19,6 +20,7 @@ type checker struct {
 	texts    []text // by file.At.Text; the first one is the file, or the request
 	mistakes []file.Mistake
 	warnings []file.Mistake
+	trusted  map[string]*certs.Set // the authorities of health checks, by path; one without mistakes
 }
 
 // text is what is checked, and what messages call it.

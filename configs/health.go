@@ -3,6 +3,7 @@ package configs
 import (
 	"strings"
 
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
 	"github.com/seed-23b4a313/switchyard/configs/internal/file"
 )
@@ -82,8 +83,26 @@ func (c *checker) healthVerify(name string, h *file.Health, x *pool.Check) {
 	case x.Verify != pool.VerifyCA && h.Has("ca"):
 		c.errorf(h.CA, "add `verify: ca`, or remove ca", "pool %q: a health check uses ca with verify: ca only", name)
 	case h.CA.IsSet():
-		x.CA = c.authorities(h.CA)
+		if set := c.healthAuthorities(h.CA); set != nil {
+			x.CA = set
+		}
 	}
+}
+
+// healthAuthorities opens a file of authorities, once for all pools that name it; nil if something is wrong.
+func (c *checker) healthAuthorities(at file.Path) *certs.Set {
+	path := c.path(at.V)
+	if set := c.trusted[path]; set != nil {
+		return set
+	}
+	set := c.openCertificates(&certs.Config{CA: path}, func(e *certs.Error, say saying) { c.fileMistake("ca", at, e, say) })
+	if set != nil {
+		if c.trusted == nil {
+			c.trusted = map[string]*certs.Set{}
+		}
+		c.trusted[path] = set
+	}
+	return set
 }
 
 // healthKeys refuses keys that the type of the check has no use for.

@@ -69,11 +69,12 @@ func TestEqualContentIsNoReload(t *testing.T) {
 	}
 }
 
-// A reload that somebody asks for reads the files that the text names, too.
+// A reload that somebody asks for reads the files that the text names, too, and that are not followed.
 func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 	t.Parallel()
 	ca := selfSigned(t, "ca.example.com")
-	y := start(t, still+base+"  - {name: secure, backends: [\"127.0.0.1:9105\"], health: {type: tls, sni: a.example.com, verify: ca, ca: "+ca+"}}\n")
+	orders := `pool: api, terminate: {acme: {agree: true, storage: ` + t.TempDir() + `, directory_url: "https://127.0.0.1:1/directory", ca: ` + ca + `}}}`
+	y := start(t, still+strings.Replace(base, "pool: api}", orders, 1))
 	again := func(req ReloadRequest, want string) {
 		t.Helper()
 		if r := y.reload(t, req); r.Summary != want {
@@ -81,7 +82,7 @@ func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 		}
 	}
 	again(ReloadRequest{Origin: OriginSignal}, "unchanged")
-	const other = "pool secure: health"
+	const other = "1 route changed"
 	if err := os.Rename(selfSigned(t, "other.example.com"), ca); err != nil {
 		t.Fatal(err)
 	}

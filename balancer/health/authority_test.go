@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -46,12 +47,26 @@ func newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-// pool holds a and nobody else.
-func (a *authority) pool() *x509.CertPool {
-	p := x509.NewCertPool()
-	p.AddCert(a.cert)
-	return p
+// trusted are the authorities of a check, as a file has them that may change.
+type trusted struct{ now atomic.Pointer[x509.CertPool] }
+
+// trust makes a trusted of these and nobody else.
+func trust(authorities ...*authority) *trusted {
+	t := &trusted{}
+	t.change(authorities...)
+	return t
 }
+
+func (t *trusted) change(authorities ...*authority) {
+	p := x509.NewCertPool()
+	for _, a := range authorities {
+		p.AddCert(a.cert)
+	}
+	t.now.Store(p)
+}
+
+func (t *trusted) Authorities() *x509.CertPool { return t.now.Load() }
+func (t *trusted) Equal(other any) bool        { _, ok := other.(*trusted); return ok } // as if all were of one path
 
 // issue makes a certificate for backend.example.com and 127.0.0.1, good for an hour, or as edit changes that.
 func (a *authority) issue(edit func(*x509.Certificate)) tls.Certificate {

@@ -63,14 +63,15 @@ func New(log *slog.Logger) *Checker {
 // Fall are 1.
 //
 // Those who watch the same address by an equal check from the same source share its checks and their result, which
-// are forgotten when the last one stops: when a pool is replaced, its successor has to watch first.
+// are forgotten when the last one stops: when a pool is replaced, its successor has to watch first. They verify by
+// the CA of one that watches still.
 //
 // told is called by one goroutine at a time, and has to return soon; its panics are logged and go no further. stop
 // waits for a call that is under way: none begins or ends after it. So Watch and stop must not be called with a
 // lock held that told takes, and told must not call them, nor Close. Calling stop again does nothing, and neither
 // does watching with a closed Checker.
 func (c *Checker) Watch(addr netip.AddrPort, check *pool.Check, source netip.Addr, told func(Report)) (stop func()) {
-	w := &watcher{told: told}
+	w := &watcher{told: told, trusts: check.CA}
 	t := c.join(place{to: check.Target(addr), source: source}, settled(check), w)
 	if t == nil {
 		return func() {}
@@ -82,7 +83,8 @@ func (c *Checker) Watch(addr netip.AddrPort, check *pool.Check, source netip.Add
 	})
 }
 
-// settled is check with a value for everything that has to have one, and without what place says already.
+// settled is check with a value for everything that has to have one, and without what place says already. Its CA is good for
+// comparing alone: whose it is may stop to watch.
 func settled(check *pool.Check) *pool.Check {
 	s := *check
 	s.Address, s.Port = netip.Addr{}, 0

@@ -213,7 +213,7 @@ func TestFailuresAndTheirReasons(t *testing.T) {
 	h2 := &tls.Config{Certificates: plain.Certificates, NextProtos: []string{"h2"}}
 
 	tcp, tlsCheck, web, webs := pool.Check{}, pool.Check{Type: pool.CheckTLS}, pool.Check{Type: pool.CheckHTTP}, pool.Check{Type: pool.CheckHTTPS}
-	verified := pool.Check{Type: pool.CheckTLS, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: a.pool()}
+	verified := pool.Check{Type: pool.CheckTLS, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: trust(a)}
 	edit := func(c pool.Check, f func(*pool.Check)) pool.Check { f(&c); return c }
 	short := func(c pool.Check) pool.Check { c.Timeout = time.Second; return c } // a busy machine may take some of it to connect
 	days := func(n int) time.Time { return time.Now().AddDate(0, 0, n).UTC().Truncate(time.Second) }
@@ -327,8 +327,8 @@ func TestChecksThatPass(t *testing.T) {
 		{"by TLS 1.2", over(config(tls.VersionTLS12), silent), pool.Check{Type: pool.CheckTLS}, seen{tls.VersionTLS12, "", shown}},
 		{"by TLS 1.0", over(config(tls.VersionTLS10), silent), pool.Check{Type: pool.CheckTLS}, seen{tls.VersionTLS10, "", shown}},
 		{"with a protocol", over(config(), silent), pool.Check{Type: pool.CheckTLS, ALPN: []string{"x", "h2"}}, seen{tls.VersionTLS13, "h2", shown}},
-		{"verified by name", over(config(), silent), pool.Check{Type: pool.CheckTLS, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: a.pool()}, seen{tls.VersionTLS13, "", shown}},
-		{"verified by address", over(config(), silent), pool.Check{Type: pool.CheckTLS, Verify: pool.VerifyCA, CA: a.pool()}, seen{tls.VersionTLS13, "", shown}},
+		{"verified by name", over(config(), silent), pool.Check{Type: pool.CheckTLS, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: trust(a)}, seen{tls.VersionTLS13, "", shown}},
+		{"verified by address", over(config(), silent), pool.Check{Type: pool.CheckTLS, Verify: pool.VerifyCA, CA: trust(a)}, seen{tls.VersionTLS13, "", shown}},
 		{"by HTTP", answers(ok), pool.Check{Type: pool.CheckHTTP}, seen{}},
 		{"by HTTP/1.0", answers("HTTP/1.0 200 OK\r\n\r\n"), pool.Check{Type: pool.CheckHTTP}, seen{}},
 		{"by HTTPS", over(config(), answers(ok)), pool.Check{Type: pool.CheckHTTPS}, seen{tls.VersionTLS13, "http/1.1", shown}},

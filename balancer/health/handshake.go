@@ -13,7 +13,10 @@ import (
 // handshake completes a TLS handshake, a short one where there is a session and a full one is not due.
 func (p *probe) handshake() error {
 	s := &p.target.session
-	p.resumes = s.ready(time.Now())
+	if p.check.Verify == pool.VerifyCA {
+		p.roots = p.target.authorities()
+	}
+	p.resumes = s.ready(time.Now(), p.roots)
 	c := tls.Client(p.tcp, p.tlsConfig())
 	p.conn = c
 	if err := c.Handshake(); err != nil {
@@ -23,7 +26,7 @@ func (p *probe) handshake() error {
 	p.resumes = p.state.DidResume
 	p.outcome.shown, p.outcome.version, p.outcome.alpn = true, p.state.Version, p.state.NegotiatedProtocol
 	if !p.state.DidResume {
-		s.renewed(p.state.PeerCertificates, time.Now())
+		s.renewed(p.state.PeerCertificates, time.Now(), p.roots)
 		p.outcome.certificate = describe(p.state.PeerCertificates[0])
 	}
 	return nil
@@ -56,10 +59,10 @@ var classicGroups = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.
 // verify judges the certificate that handshake has seen. Nothing but the PROXY header was sent to the backend before.
 //
 // A session is resumed only with who has the keys of the one before, and that one's certificate was verified two
-// minutes ago at most: there, only its dates can have become wrong.
+// minutes ago at most, by the same authorities: there, only its dates can have become wrong.
 func (p *probe) verify() error {
-	check, now := p.check, time.Now()
-	if check.Verify == pool.VerifyNone {
+	now := time.Now()
+	if p.check.Verify == pool.VerifyNone {
 		return nil
 	}
 	leaf := p.state.PeerCertificates[0]
@@ -71,10 +74,7 @@ func (p *probe) verify() error {
 	case p.state.DidResume:
 		return nil
 	}
-	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now}
-	if check.Verify == pool.VerifyCA {
-		opts.Roots = certPool(check.CA)
-	}
+	opts := x509.VerifyOptions{Roots: p.roots, Intermediates: x509.NewCertPool(), CurrentTime: now}
 	for _, c := range p.state.PeerCertificates[1:] {
 		opts.Intermediates.AddCert(c)
 	}
@@ -92,11 +92,3 @@ func (p *probe) verify() error {
 
 // errAuthority stands for an error of x509 that quotes the certificate.
 var errAuthority = errors.New("signed by an unknown authority")
-
-// certPool is ca, or one without authorities: to x509, nil means those of the system.
-func certPool(ca *x509.CertPool) *x509.CertPool {
-	if ca == nil {
-		return x509.NewCertPool()
-	}
-	return ca
-}

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/netip"
@@ -33,6 +34,7 @@ type probe struct {
 	tcp     net.Conn            // nil until connected
 	conn    net.Conn            // tcp, or TLS over it
 	cancel  func() bool         // takes ctx's hold off tcp
+	roots   *x509.CertPool      // nil: those of the system, or nothing is verified
 	state   tls.ConnectionState // after the handshake
 	resumes bool                // a TLS session was offered and, after the handshake, taken
 	asked   bool                // a request was sent

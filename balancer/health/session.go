@@ -25,16 +25,17 @@ const (
 // check at a time. The zero value has none.
 type session struct {
 	kept    *tls.ClientSessionState
-	renewal time.Time // from then on, the next handshake is a full one
-	avoided time.Time // until then, all are
-	tooBig  bool      // the certificates are
+	roots   *x509.CertPool // which the last full handshake was verified by
+	renewal time.Time      // from then on, the next handshake is a full one
+	avoided time.Time      // until then, all are
+	tooBig  bool           // the certificates are
 }
 
 var _ tls.ClientSessionCache = (*session)(nil)
 
-// ready tells whether there is a session for a handshake at now, and drops one that is to be renewed.
-func (s *session) ready(now time.Time) bool {
-	if now.After(s.renewal) || now.Before(s.avoided) {
+// ready tells whether there is a session for a handshake at now that trusts roots, and drops one that is to be renewed.
+func (s *session) ready(now time.Time, roots *x509.CertPool) bool {
+	if now.After(s.renewal) || now.Before(s.avoided) || roots != s.roots {
 		s.drop()
 	}
 	return s.kept != nil
@@ -46,12 +47,13 @@ func (s *session) drop() { s.kept = nil }
 // avoid makes all handshakes full ones for a while.
 func (s *session) avoid(now time.Time) { s.avoided = now.Add(avoidFor) }
 
-// renewed takes note of a full handshake with these certificates.
-func (s *session) renewed(chain []*x509.Certificate, now time.Time) {
+// renewed takes note of a full handshake with these certificates, verified by roots.
+func (s *session) renewed(chain []*x509.Certificate, now time.Time, roots *x509.CertPool) {
 	size := 0
 	for _, c := range chain {
 		size += len(c.Raw)
 	}
+	s.roots = roots
 	if s.renewal, s.tooBig = now.Add(fullEvery), size > maxChain; s.tooBig {
 		s.drop()
 	}

@@ -101,7 +101,7 @@ func TestSessionsAreResumedBetweenFullHandshakes(t *testing.T) {
 					config.Certificates = []tls.Certificate{a.issue(nil)}
 				}
 				b := newTLSBackend(config)
-				watchTLS(t, b, pool.Check{SNI: "backend.example.com", Verify: pool.VerifyCA, CA: a.pool()}, func(i int, r Report) {
+				watchTLS(t, b, pool.Check{SNI: "backend.example.com", Verify: pool.VerifyCA, CA: trust(a)}, func(i int, r Report) {
 					if r.Error != "" {
 						t.Fatalf("minute %d: %s", i, r.Error)
 					}
@@ -116,6 +116,71 @@ func TestSessionsAreResumedBetweenFullHandshakes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a file of authorities has come to hold is what the next check verifies by, a resumed session or not.
+func TestOtherAuthoritiesAreInForceAtTheNextCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, other := newAuthority(), newAuthority()
+		ca := trust(a)
+		b := newTLSBackend(&tls.Config{Certificates: []tls.Certificate{a.issue(nil)}})
+		check := pool.Check{SNI: "backend.example.com", Verify: pool.VerifyCA, CA: ca, Rise: 1, Fall: 1}
+		resumed := int32(0)
+		watchTLS(t, b, check, func(i int, r Report) {
+			trusts := i%4 < 2 // for two minutes each
+			if trusts != (r.State == pool.StateUp) {
+				t.Errorf("minute %d: %+v", i, r)
+			}
+			if !trusts && (b.resumed.Load() > resumed || r.Error != "certificate: signed by an unknown authority") {
+				t.Errorf("minute %d: %d more resumed; %s", i, b.resumed.Load()-resumed, r.Error)
+			}
+			switch i % 4 {
+			case 1:
+				ca.change(other)
+			case 3:
+				ca.change(other, a)
+			}
+			resumed = b.resumed.Load()
+		})
+		if b.resumed.Load() == 0 {
+			t.Error("nothing was ever resumed")
+		}
+	})
+}
+
+// The authorities are those of whoever watches: what has stopped to watch may not be followed any more.
+func TestAuthoritiesAreThoseOfWhoWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, other := newAuthority(), newAuthority()
+		b := newTLSBackend(&tls.Config{Certificates: []tls.Certificate{a.issue(nil)}})
+		l := newLab(works)
+		l.Checker.dial = b.dial
+		defer l.Close()
+		before, after := trust(a), trust(a)
+		var first, second heard
+		watch := func(ca *trusted, h *heard) (stop func()) {
+			return l.Watch(backendA, &pool.Check{Type: pool.CheckTLS, Interval: time.Second, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: ca}, netip.Addr{}, h.told)
+		}
+		stop := watch(before, &first)
+		time.Sleep(3 * time.Second)
+		watch(after, &second)
+		stop()
+		if l.count.Load() != 1 {
+			t.Fatalf("%d targets", l.count.Load())
+		}
+		before.change(other)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if r := second.last(); r.State != pool.StateUp || r.Failures > 0 {
+			t.Errorf("verified by the authorities of who has stopped: %+v", r)
+		}
+		after.change(other)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if r := second.last(); r.State != pool.StateDown {
+			t.Errorf("not verified by the authorities of who watches: %+v", r)
+		}
+	})
 }
 
 func TestNewCertificateIsSeenInTime(t *testing.T) {
@@ -154,9 +219,9 @@ func TestSessionDoesNotHideABadCertificate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, ca := newAuthority(), x509.NewCertPool()
+				a, ca := newAuthority(), trust()
 				if c.ca {
-					ca = a.pool()
+					ca.change(a)
 				}
 				b := newTLSBackend(&tls.Config{Certificates: []tls.Certificate{a.issue(c.edit)}})
 				watchTLS(t, b, pool.Check{SNI: "backend.example.com", Verify: pool.VerifyCA, CA: ca, Rise: 1}, func(i int, r Report) {

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -25,13 +26,16 @@ type target struct {
 	session session // of whichever check is under way
 
 	mu       sync.Mutex // held while told is called
-	watchers []*watcher // mu
+	watchers []*watcher // mu; those of the first are the authorities
 	report   Report     // mu; Last is zero until the first check
 	panicked bool       // mu; the last check has, and it was logged
 }
 
 // watcher is one call of Watch.
-type watcher struct{ told func(Report) }
+type watcher struct {
+	told   func(Report)
+	trusts pool.Authorities // nil: none
+}
 
 // newTarget begins to check, for first. The first checks of many targets that come at once, with the start of the process or a
 // reload, are spread over an interval. Checker.mu is held.
@@ -163,6 +167,16 @@ func (t *target) add(w *watcher) {
 	if !t.report.Last.IsZero() {
 		t.tell(w)
 	}
+}
+
+// authorities are those to verify by now, or none: to x509, nil means those of the system.
+func (t *target) authorities() *x509.CertPool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.watchers) > 0 && t.watchers[0].trusts != nil {
+		return t.watchers[0].trusts.Authorities()
+	}
+	return x509.NewCertPool()
 }
 
 // remove tells w nothing any more.

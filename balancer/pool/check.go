@@ -60,6 +60,13 @@ func (v CheckVerify) String() string {
 	return "invalid"
 }
 
+// Authorities are certificates to trust. They may come to be others while what they are Equal to stays the same: a file
+// that is followed, for one.
+type Authorities interface {
+	Sameness
+	Authorities() *x509.CertPool // those of now, which the caller must not change; others are another pointer
+}
+
 // Check describes the active check of a pool's backends. It is never changed once a Config holds it; pools whose
 // checks are Equal share what is found out about an address.
 type Check struct {
@@ -67,10 +74,10 @@ type Check struct {
 	Address netip.Addr // to check instead of the backend's; zero: the backend's
 	Port    uint16     // to check instead of the backend's; 0: the backend's
 
-	SNI    string         // server name to send and, if Verify says so, to find in the certificate; "": none, and the address
-	ALPN   []string       // protocols to offer; empty: none in a check by TLS, http/1.1 in one by HTTPS
-	Verify CheckVerify    // of the certificate
-	CA     *x509.CertPool // for VerifyCA
+	SNI    string      // server name to send and, if Verify says so, to find in the certificate; "": none, and the address
+	ALPN   []string    // protocols to offer; empty: none in a check by TLS, http/1.1 in one by HTTPS
+	Verify CheckVerify // of the certificate
+	CA     Authorities // for VerifyCA
 
 	Interval     time.Duration // > 0; from the start of a check to that of the next
 	FastInterval time.Duration // the same while the state is about to change or not known; 0: Interval
@@ -92,12 +99,15 @@ func (c *Check) Equal(o *Check) bool {
 		return c == o
 	}
 	return c.Type == o.Type && c.Address == o.Address && c.Port == o.Port &&
-		c.SNI == o.SNI && slices.Equal(c.ALPN, o.ALPN) && c.Verify == o.Verify && c.CA.Equal(o.CA) &&
+		c.SNI == o.SNI && slices.Equal(c.ALPN, o.ALPN) && c.Verify == o.Verify && same(c.CA, o.CA) &&
 		c.Interval == o.Interval && c.FastInterval == o.FastInterval && c.Timeout == o.Timeout &&
 		c.Rise == o.Rise && c.Fall == o.Fall &&
 		c.Method == o.Method && c.Path == o.Path && c.Host == o.Host && slices.Equal(c.ExpectStatus, o.ExpectStatus) &&
 		c.Header == o.Header
 }
+
+// same reports whether a and b, each of which may be nil, are the same.
+func same(a, b Sameness) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(b) }
 
 // Target is the address that the check of a backend at addr connects to.
 func (c *Check) Target(addr netip.AddrPort) netip.AddrPort {

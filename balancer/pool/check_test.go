@@ -8,17 +8,21 @@ import (
 	"time"
 )
 
+// trusted is a file of authorities.
+type trusted string
+
+func (trusted) Authorities() *x509.CertPool { return nil }
+func (f trusted) Equal(other any) bool      { return other == any(f) }
+
 // Every field counts: one that Equal forgot would let two pools share a check that one of them did not ask for.
 func TestChecksThatDifferInOneFieldAreNotEqual(t *testing.T) {
-	ca := x509.NewCertPool()
-	ca.AddCert(&x509.Certificate{Raw: []byte("a"), RawSubject: []byte("a")})
 	other := map[reflect.Type]any{
-		reflect.TypeFor[netip.Addr]():     netip.MustParseAddr("192.0.2.1"),
-		reflect.TypeFor[[]string]():       []string{"h2"},
-		reflect.TypeFor[[]int]():          []int{204},
-		reflect.TypeFor[*x509.CertPool](): ca,
-		reflect.TypeFor[string]():         "x",
-		reflect.TypeFor[time.Duration]():  time.Second,
+		reflect.TypeFor[netip.Addr]():    netip.MustParseAddr("192.0.2.1"),
+		reflect.TypeFor[[]string]():      []string{"h2"},
+		reflect.TypeFor[[]int]():         []int{204},
+		reflect.TypeFor[Authorities]():   trusted("a.pem"),
+		reflect.TypeFor[string]():        "x",
+		reflect.TypeFor[time.Duration](): time.Second,
 	}
 	typ := reflect.TypeFor[Check]()
 	for i := range typ.NumField() {

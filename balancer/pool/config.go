@@ -82,8 +82,7 @@ type Outlier struct {
 func (c *Config) Equal(o *Config) bool {
 	a, b := *c, *o
 	switch {
-	case !a.Health.Equal(b.Health), // certificate pools are not for reflect
-		(a.TLS == nil) != (b.TLS == nil), a.TLS != nil && !a.TLS.Equal(b.TLS):
+	case !a.Health.Equal(b.Health), !same(a.TLS, b.TLS): // not for reflect
 		return false
 	}
 	a.Health, b.Health, a.TLS, b.TLS = nil, nil, nil, nil

@@ -103,8 +103,8 @@ type Health struct {
 	// By what the backend's certificate is verified: not at all, by the authorities of the system, or by those of `ca`. The name
 	// in it must be `sni`, or the address that is checked. For `tls` and `https`.
 	Verify Choice[pool.CheckVerify, HealthVerifies] `yaml:"verify" default:"none" good:"system" bad:"true"`
-	// PEM file with the authorities to trust. Needs `verify: ca`. It is read with each reload. A relative path is
-	// relative to this file.
+	// PEM file with the authorities to trust. Needs `verify: ca`. It is read again when it changes. A relative path
+	// is relative to this file.
 	CA Path `yaml:"ca" good:"certs/www.crt" bad:"missing.pem"`
 	// Time between the starts of two checks of one backend.
 	Interval Duration `yaml:"interval" default:"5s" min:"100ms" max:"24h" good:"2s" bad:"2"`
