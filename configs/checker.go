@@ -20,6 +20,7 @@ type checker struct {
 	texts    []text // by file.At.Text; the first one is the file, or the request
 	mistakes []file.Mistake
 	warnings []file.Mistake
+	progress *Progress             // nil: nobody asks
 	trusted  map[string]*certs.Set // the authorities of health checks, by path; one without mistakes
 }
 

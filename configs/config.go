@@ -97,6 +97,11 @@ func Parse(name string, data []byte, dir string) (*Config, error) {
 // be readable, and is not checked beside the rest. A mistake in an entry has its Origin for the file, and its text for
 // the line.
 func ParseWith(name string, data []byte, dir string, entries []Entry) (*Config, error) {
-	c := &checker{dir: dir, texts: []text{{name: name, data: data}}}
+	return ParseNoting(nil, name, data, dir, entries)
+}
+
+// ParseNoting is [ParseWith], which tells p how far it has come.
+func ParseNoting(p *Progress, name string, data []byte, dir string, entries []Entry) (*Config, error) {
+	c := &checker{dir: dir, texts: []text{{name: name, data: data}}, progress: p}
 	return c.whole(entries)
 }

@@ -15,6 +15,7 @@ func (c *checker) pools(pools []file.Pool) []pool.Config {
 }
 
 func (c *checker) onePool(p *file.Pool) pool.Config {
+	c.progress.step("pool", p.Name.V, p.Health != nil || p.TLS != nil)
 	if p.Has("hash") && p.Balance.V != pool.Maglev {
 		c.errorf(p.Hash, "add `balance: maglev`, or remove hash", "pool %q: hash is only for balance: maglev", p.Name.V)
 	}

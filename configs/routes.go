@@ -14,6 +14,7 @@ func (c *checker) routes(routes []file.Route, n *names) []route.Route {
 }
 
 func (c *checker) oneRoute(i int, r *file.Route, n *names) route.Route {
+	c.progress.step("route", r.Name.V, r.Terminate != nil)
 	cfg := route.Route{Name: r.Name.V, Index: i, Clients: prefixes(r.Clients), ALPN: protocols(r.ALPN)}
 	cfg.Hosts = make([]string, len(r.Hosts))
 	for j, h := range r.Hosts {

@@ -28,8 +28,7 @@ func (c *calm) begin(jobs *sync.WaitGroup) (end func()) {
 	if c.over != nil {
 		<-c.over
 	}
-	runtime.LockOSThread()
-	giveWay := sys.GiveWay()
+	thread := calmThread()
 	percent := debug.SetGCPercent(-1)
 	procs := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(procs + 1)
@@ -37,12 +36,21 @@ func (c *calm) begin(jobs *sync.WaitGroup) (end func()) {
 	c.over = over
 	return func() {
 		runtime.GOMAXPROCS(procs)
-		giveWay()
-		runtime.UnlockOSThread()
+		thread()
 		jobs.Go(func() {
 			defer close(over)
 			runtime.GC()
 			debug.SetGCPercent(percent)
 		})
+	}
+}
+
+// calmThread has the thread of the caller give way to all that wake up, until the same goroutine calls end.
+func calmThread() (end func()) {
+	runtime.LockOSThread()
+	giveWay := sys.GiveWay()
+	return func() {
+		giveWay()
+		runtime.UnlockOSThread()
 	}
 }

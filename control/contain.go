@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-
-	"github.com/seed-23b4a313/switchyard/configs"
 )
 
 // errDefect stands for a panic while a text was read. Nothing was changed by it.
@@ -22,9 +20,4 @@ func contained[T any](log *slog.Logger, parse func() (T, error)) (v T, err error
 		}
 	}()
 	return parse()
-}
-
-// read checks a file with entries on top.
-func (m *Manager) read(f *file, laid []configs.Entry) (*configs.Config, error) {
-	return contained(m.log, func() (*configs.Config, error) { return m.parseFile(f.name, f.data, f.dir, laid) })
 }

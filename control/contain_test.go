@@ -12,7 +12,7 @@ func TestATextThatMeetsADefectIsRefused(t *testing.T) {
 	t.Parallel()
 	y := start(t, still+base)
 	parse := y.parseFile
-	y.parseFile = func(string, []byte, string, []configs.Entry) (*configs.Config, error) {
+	y.parseFile = func(*configs.Progress, string, []byte, string, []configs.Entry) (*configs.Config, error) {
 		var none []string
 		_ = none[len(none)]
 		return nil, nil

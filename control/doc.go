@@ -2,7 +2,7 @@
 //
 //	                 ┌──────────────────────────────── Manager ────────────────────────────────┐
 //	file ──watch──▶  │            ┌ entries ┐                                                  │
-//	SIGHUP ───────▶  │ read ──▶ configs.ParseWith ──▶ balancer.Prepare ─┐                      │
+//	SIGHUP ───────▶  │ read ──▶ configs.Parse… ─────▶ balancer.Prepare ─┐                      │
 //	POST reload ──▶  │                                                  │                      │
 //	rollback ─────▶  │ revision ──▶ (the same)                          ├─▶ diff ─▶ state file │ ─▶ Commit
 //	                 │                                                  │                      │

@@ -30,7 +30,7 @@ type ChangeOptions struct {
 // ctx, and nothing has changed then.
 func (m *Manager) PutRoute(ctx context.Context, name string, text []byte, opt ChangeOptions) (*Result, error) {
 	return m.edit(ctx, opt, func(r configs.Running) (*configs.Change, error) {
-		return configs.ParseRoute(opt.Origin, name, text, m.dir, r)
+		return m.aside(ctx, func() (*configs.Change, error) { return configs.ParseRoute(opt.Origin, name, text, m.dir, r) })
 	})
 }
 
@@ -52,7 +52,7 @@ func (m *Manager) DeleteRoute(ctx context.Context, name string, opt ChangeOption
 // counters and connections.
 func (m *Manager) PutPool(ctx context.Context, name string, text []byte, opt ChangeOptions) (*Result, error) {
 	return m.edit(ctx, opt, func(r configs.Running) (*configs.Change, error) {
-		return configs.ParsePool(opt.Origin, name, text, m.dir, r)
+		return m.aside(ctx, func() (*configs.Change, error) { return configs.ParsePool(opt.Origin, name, text, m.dir, r) })
 	})
 }
 
@@ -73,7 +73,7 @@ func (m *Manager) DeletePool(ctx context.Context, name string, opt ChangeOptions
 // whether they outlive a reload. What it says counts before opt. For the errors see [Manager.DeleteRoute].
 func (m *Manager) Transact(ctx context.Context, text []byte, opt ChangeOptions) (*Result, error) {
 	return m.edit(ctx, opt, func(r configs.Running) (*configs.Change, error) {
-		return configs.ParseTransaction(opt.Origin, text, m.dir, r)
+		return m.aside(ctx, func() (*configs.Change, error) { return configs.ParseTransaction(opt.Origin, text, m.dir, r) })
 	})
 }
 
@@ -85,7 +85,7 @@ func (m *Manager) edit(ctx context.Context, opt ChangeOptions, parse func(config
 	defer m.end()
 	asked, err := contained(m.log, func() (*configs.Change, error) { return parse(served{m.balancer, m.boot.listen}) })
 	if err != nil {
-		return nil, refuse(err, "")
+		return nil, refuse(err, hintOf(err))
 	}
 	if asked.OnReload != "" {
 		opt.OnReload = asked.OnReload

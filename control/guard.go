@@ -217,7 +217,7 @@ func (m *Manager) loadDeferred(g *guard) {
 	}
 	if g.status.State == GuardRolledBack {
 		rejected := m.history.find(g.status.Revision)
-		f, err := readFile(m.path, m.dir)
+		f, err := m.readFile(m.ctx)
 		if err == nil && rejected != nil && f.digest == rejected.Digest {
 			m.log.Warn("not loaded: the file is still the one that the guard has put back", "origin", origin)
 			return

@@ -51,8 +51,9 @@ type Manager struct {
 	log   *slog.Logger
 	now   func() time.Time
 	boot  process // as the process was started
-	// parseFile is configs.ParseWith; tests have others.
-	parseFile func(name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error)
+	// parseFile is configs.ParseNoting; tests have others.
+	parseFile func(p *configs.Progress, name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error)
+	apart     apart
 
 	shown view // for readers
 
@@ -110,7 +111,7 @@ func newManager(opt *Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now, turn: make(chan struct{}, 1),
-		parseFile: configs.ParseWith, sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
+		parseFile: configs.ParseNoting, apart: apart{patience: patience, stopPatience: stopPatience}, sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -152,14 +153,26 @@ func (m *Manager) Start(b Balancer) {
 }
 
 // Close ends watching and guarding, and answers every later change with [ErrStopping]. When it returns, a change that
-// was being made is made, and no goroutine of the Manager is left. What runs is not touched.
+// was being made is made, and no goroutine of the Manager is left, but for those that wait for a file system which does
+// not answer. What runs is not touched.
 func (m *Manager) Close() {
 	m.stop()
-	<-m.turn
-	m.endGuard()
-	m.end()
-	m.jobs.Wait()
-	m.relief.close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-m.turn
+		m.endGuard()
+		m.end()
+		m.jobs.Wait()
+		m.relief.close()
+	}()
+	due := time.NewTimer(m.apart.stopPatience)
+	defer due.Stop()
+	select {
+	case <-done:
+	case <-due.C:
+		m.log.Error("a file system does not answer: what waits for it is left alone", "config", m.path)
+	}
 }
 
 // begin waits for the turn to change something. Without an error the caller has to end it.

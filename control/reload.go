@@ -57,8 +57,8 @@ func (m *Manager) reload(ctx context.Context, req *ReloadRequest) (*Result, erro
 	if m.guard != nil && !req.DryRun {
 		return m.postpone(req)
 	}
-	f, err := readFile(m.path, m.dir)
-	if passes(err) && req.Origin == OriginWatch {
+	f, err := m.readFile(ctx)
+	if interrupted(err) || passes(err) && req.Origin == OriginWatch {
 		return nil, err // it is looked at again
 	}
 	known := m.noteRead(f)
@@ -67,7 +67,7 @@ func (m *Manager) reload(ctx context.Context, req *ReloadRequest) (*Result, erro
 	}
 	var r *Result
 	if err != nil {
-		err = m.refused(req.Origin, req.DryRun, refuse(err, ""))
+		err = m.refused(req.Origin, req.DryRun, refuse(err, hintOf(err)))
 	} else {
 		r, err = m.load(ctx, m.loadingOf(f, req))
 	}
@@ -132,7 +132,7 @@ func (m *Manager) load(ctx context.Context, l *loading) (*Result, error) {
 	if len(l.file.data) >= calmSize {
 		defer m.calm.begin(&m.jobs)()
 	}
-	cfg, err := m.parse(l)
+	cfg, err := m.parse(ctx, l)
 	if err != nil {
 		return nil, m.refused(l.origin, l.dryRun, err)
 	}
@@ -176,10 +176,10 @@ func (m *Manager) nothing() *Result {
 }
 
 // parse checks the file of l with its entries on top, and drops the deletions that have become needless.
-func (m *Manager) parse(l *loading) (*configs.Config, error) {
-	cfg, err := m.read(l.file, l.entries.laid())
+func (m *Manager) parse(ctx context.Context, l *loading) (*configs.Config, error) {
+	cfg, err := m.read(ctx, l.file, l.entries.laid())
 	if err != nil {
-		return nil, refuse(err, m.overlayHint(l, err))
+		return nil, refuse(err, m.overlayHint(ctx, l, err))
 	}
 	var done []string
 	l.entries, done = l.entries.over(cfg.InFile)
@@ -188,7 +188,10 @@ func (m *Manager) parse(l *loading) (*configs.Config, error) {
 }
 
 // overlayHint says what to do about a file that is refused because of what lies on it; "" if that is not why.
-func (m *Manager) overlayHint(l *loading, err error) string {
+func (m *Manager) overlayHint(ctx context.Context, l *loading, err error) string {
+	if hint := hintOf(err); hint != "" {
+		return hint
+	}
 	const what = "reload with overlay=drop, or delete the entry: "
 	for _, mistake := range mistakes(err) {
 		for i := range l.entries {
@@ -197,10 +200,10 @@ func (m *Manager) overlayHint(l *loading, err error) string {
 			}
 		}
 	}
-	if len(l.entries) == 0 {
+	if len(l.entries) == 0 || interrupted(err) {
 		return ""
 	}
-	if _, err := m.read(l.file, nil); err != nil {
+	if _, err := m.read(ctx, l.file, nil); err != nil {
 		return ""
 	}
 	return "without the overlay the file is sound: " + what + l.entries.String()

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"os"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-23b4a313/switchyard/configs"
 )
 
 const toSpare = still + `listeners:
@@ -69,12 +72,27 @@ func TestEqualContentIsNoReload(t *testing.T) {
 	}
 }
 
+// contents are the authorities of a file that is read by reloads alone: two are the same if the file held the same.
+type contents string
+
+func (contents) Authorities() *x509.CertPool { return x509.NewCertPool() }
+func (c contents) Equal(other any) bool      { return other == any(c) }
+
 // A reload that somebody asks for reads the files that the text names, too, and that are not followed.
 func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 	t.Parallel()
 	ca := selfSigned(t, "ca.example.com")
-	orders := `pool: api, terminate: {acme: {agree: true, storage: ` + t.TempDir() + `, directory_url: "https://127.0.0.1:1/directory", ca: ` + ca + `}}}`
-	y := start(t, still+strings.Replace(base, "pool: api}", orders, 1))
+	y := start(t, still+base+"  - {name: secure, backends: [\"127.0.0.1:9105\"], health: {type: tls, sni: a.example.com, verify: ca, ca: "+ca+"}}\n")
+	parse := y.parseFile
+	y.parseFile = func(p *configs.Progress, name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error) {
+		cfg, err := parse(p, name, data, dir, entries)
+		if err == nil {
+			text, _ := os.ReadFile(ca)
+			cfg.Balancer.Pools[3].Health.CA = contents(text)
+		}
+		return cfg, err
+	}
+	y.reload(t, ReloadRequest{Origin: OriginSignal}) // from the file that is followed to one that is not
 	again := func(req ReloadRequest, want string) {
 		t.Helper()
 		if r := y.reload(t, req); r.Summary != want {
@@ -82,7 +100,7 @@ func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 		}
 	}
 	again(ReloadRequest{Origin: OriginSignal}, "unchanged")
-	const other = "1 route changed"
+	const other = "pool secure: health"
 	if err := os.Rename(selfSigned(t, "other.example.com"), ca); err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +108,12 @@ func TestAReloadOfTheSameTextTakesOtherAuthorities(t *testing.T) {
 	again(ReloadRequest{Origin: "POST /v1/reload", DryRun: true}, other)
 	again(ReloadRequest{Origin: "POST /v1/reload"}, other)
 	again(ReloadRequest{Origin: OriginSignal}, "unchanged")
-	if st := y.Status(); st.Revision != 2 || st.Reloads[resultApplied] != 1 || st.FileDiffers {
+	if st := y.Status(); st.Revision != 3 || st.Reloads[resultApplied] != 2 || st.FileDiffers {
 		t.Errorf("status %+v", st)
 	}
 	// What the file held before is kept nowhere: there is nothing to go back to, and the hint says what to do.
 	back, err := y.Rollback(t.Context(), 0, "POST /v1/rollback")
-	if e := refusal[*NotFoundError](t, back, err); !strings.HasPrefix(e.Hint, "kept are 1 to 2, and all have the text that runs") {
+	if e := refusal[*NotFoundError](t, back, err); !strings.HasPrefix(e.Hint, "kept are 1 to 3, and all have the text that runs") {
 		t.Errorf("hint %q", e.Hint)
 	}
 	if err := os.Remove(ca); err != nil {

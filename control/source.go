@@ -40,9 +40,13 @@ func digestOf(f *file) string {
 // errUnsettled says that a file was written to while it was read.
 var errUnsettled = errors.New("the file is being written")
 
-// passes reports whether an error of readFile says nothing of the file, and is gone by itself: it is being written, or there was
-// no descriptor or memory to read it with. Nobody tells of the end of that, so it has to be looked at again.
+// passes reports whether an error of readFile says nothing of the file, and is gone by itself: it is being written, there was
+// no descriptor or memory to read it with, or nobody answers where it lies. Nobody tells of the end of that, so it has to be
+// looked at again.
 func passes(err error) bool {
+	if _, unanswered := errors.AsType[*UnansweredError](err); unanswered {
+		return true
+	}
 	return errors.Is(err, errUnsettled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 

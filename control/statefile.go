@@ -293,7 +293,7 @@ func (m *Manager) stateAtStart(path string) *state {
 // layAtStart lays list on f. An entry that does not fit is left out, so that the rest of it and the file are served.
 func (m *Manager) layAtStart(f *file, cfg *configs.Config, list entries) (entries, *configs.Config) {
 	for len(list) > 0 {
-		with, err := m.read(f, list.laid())
+		with, err := contained(m.log, func() (*configs.Config, error) { return m.parseFile(nil, f.name, f.data, f.dir, list.laid()) })
 		if err == nil {
 			return list, with
 		}

@@ -30,7 +30,7 @@ func (m *Manager) watch(ctx context.Context) {
 // rollback has put back stays until the file changes again. It reports false for a file that could not be read yet: one that
 // is still being written, or any at all where there are no descriptors.
 func (m *Manager) look() (settled bool) {
-	f, err := readFile(m.path, m.dir)
+	f, err := m.readFile(m.ctx)
 	if passes(err) {
 		return false
 	}
