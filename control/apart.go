@@ -88,9 +88,9 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 		}()
 		return none, err
 	}
-	look := time.NewTicker(m.apart.patience)
+	look := time.NewTicker(m.apart.patience / 10)
 	defer look.Stop()
-	for steps := int64(0); ; {
+	for steps, since := int64(0), time.Now(); ; {
 		select {
 		case r := <-done:
 			return r.v, r.err
@@ -99,11 +99,12 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 		case <-m.ctx.Done():
 			return leave(ErrStopping)
 		case <-look.C:
-			now := progress.Steps()
-			if now == steps {
+			if now := progress.Steps(); now != steps {
+				steps, since = now, time.Now()
+			}
+			if time.Since(since) >= m.apart.patience {
 				return leave(&UnansweredError{progress.At(), m.apart.patience})
 			}
-			steps = now
 		}
 	}
 }
