@@ -22,17 +22,17 @@ var usualPace = pace{quiet: 250 * time.Millisecond, most: 2 * time.Second, poll:
 
 // watch looks at the file whenever it may have changed, until ctx is done.
 func (m *Manager) watch(ctx context.Context) {
-	w := &watcher{path: m.path, pace: m.pace, log: m.log, look: m.look}
+	w := &watcher{path: m.path, pace: m.pace, log: m.log, look: m.look, asked: m.lookAgain}
 	w.run(ctx)
 }
 
 // look reads the file, and loads it if its content is neither what was loaded last nor what was refused last: what a
-// rollback has put back stays until the file changes again. It reports false for a file that could not be read yet: one that
-// is still being written, or any at all where there are no descriptors.
-func (m *Manager) look() (settled bool) {
+// rollback has put back stays until the file changes again. The error says why it is to be looked at again, though it may not
+// change any more: it is still being written, or there are no descriptors for it or for what it names.
+func (m *Manager) look() error {
 	f, err := readFile(m.path, m.dir)
 	if passes(err) {
-		return false
+		return err
 	}
 	var load bool
 	m.shown.change(func(s *snapshot) {
@@ -40,10 +40,12 @@ func (m *Manager) look() (settled bool) {
 		load = s.onDisk != s.handled && s.running != nil && s.running.process.watch
 	})
 	if !load {
-		return true
+		return nil
 	}
-	_, err = m.Reload(m.ctx, ReloadRequest{Origin: OriginWatch}) // it logs what it does
-	return !passes(err)
+	if _, err = m.Reload(m.ctx, ReloadRequest{Origin: OriginWatch}); passes(err) {
+		return err
+	}
+	return nil // whatever came of it is in the log
 }
 
 // watcher finds out when the file at a path may have become another one. It watches directories and not files: a file that
@@ -51,15 +53,18 @@ func (m *Manager) look() (settled bool) {
 // of, on a network file system or where there are no more watches to be had, is found by looking at the file's stamp
 // from time to time.
 type watcher struct {
-	path string
-	pace pace
-	log  *slog.Logger
-	look func() (settled bool)
+	path  string
+	pace  pace
+	log   *slog.Logger
+	look  func() error    // not nil: it is to be looked at again
+	asked <-chan struct{} // somebody asks for a look
 
 	events   *fsnotify.Watcher // nil: there are none
 	dirs     map[string]stamp  // that are watched; with device and inode only
 	names    map[string]bool   // entries of dirs that the file depends on
 	seen     stamp             // of the file when it was last looked at
+	again    bool              // the last look came to nothing
+	wanting  bool              // for want of descriptors or memory, and the log says so
 	warned   bool              // that events may be missed
 	timer    *time.Timer       // until the change has settled
 	since    time.Time         // when the change that settles was first noticed; zero: none does
@@ -86,8 +91,10 @@ func (w *watcher) run(ctx context.Context) {
 		case err := <-w.failed():
 			w.warn(err) // events were lost
 			w.settle()
+		case <-w.asked:
+			w.settle()
 		case <-poll.C:
-			if w.follow(); w.since.IsZero() && stampAt(w.path) != w.seen {
+			if w.follow(); w.since.IsZero() && (w.again || stampAt(w.path) != w.seen) {
 				w.settle()
 			}
 		case <-w.timer.C:
@@ -98,11 +105,21 @@ func (w *watcher) run(ctx context.Context) {
 				continue
 			}
 			w.since = time.Time{}
-			if !w.look() {
-				w.settle()
-			}
+			w.looked(w.look())
 		}
 	}
+}
+
+// looked notes what came of a look. One that came to nothing is made again with the next poll, and not at once: where descriptors
+// are wanting the load of a large file must not be one more burden. The log speaks of the want once, until it is over.
+func (w *watcher) looked(err error) {
+	w.again = err != nil
+	wanting := w.again && !errors.Is(err, errUnsettled)
+	if wanting && !w.wanting {
+		w.log.Warn("the configuration file is not loaded yet, for want of descriptors or memory",
+			append([]any{"path", w.path, "period_s", w.pace.poll.Seconds()}, reasons(err)...)...)
+	}
+	w.wanting = wanting
 }
 
 // settle puts the next look off until there is quiet.
