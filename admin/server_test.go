@@ -121,14 +121,6 @@ func TestSocketIsPrivateAndRemoved(t *testing.T) {
 }
 
 func TestSocketThatIsAlreadyThere(t *testing.T) {
-	leave := func(t *testing.T, path string) {
-		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.SetUnlinkOnClose(false)
-		l.Close()
-	}
 	live := func(t *testing.T, path string) {
 		l, err := net.Listen("unix", path)
 		if err != nil {
@@ -146,11 +138,11 @@ func TestSocketThatIsAlreadyThere(t *testing.T) {
 		make func(*testing.T, string)
 		want string // of the error; empty: replaced
 	}{
-		{"left behind by a dead process", leave, ""},
+		{"left behind by a dead process", leaveSocket, ""},
 		{"in use by a living one", live, "another process answers on it"},
 		{"not a socket", file, "there is a file that is not a socket"},
 		{"a link to a socket left behind", func(t *testing.T, path string) {
-			leave(t, path+".real")
+			leaveSocket(t, path+".real")
 			if err := os.Symlink(path+".real", path); err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +232,7 @@ func TestListenErrorsSayWhere(t *testing.T) {
 		want string
 	}{
 		{"path too long", s.ListenUnix(dir + "/" + strings.Repeat("x", 108)), "the path is too long"},
-		{"no directory", s.ListenUnix(dir + "/none/s"), "admin: socket " + dir + "/none/s: bind: no such file or directory"},
+		{"no directory", s.ListenUnix(dir + "/none/s"), "admin: socket " + dir + "/none/s: open " + dir + "/none/s.lock: no such file or directory"},
 		{"no port", s.ListenTCP("127.0.0.1"), "admin: listen tcp: address 127.0.0.1: missing port"},
 	}
 	for _, c := range cases {

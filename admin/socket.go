@@ -22,7 +22,15 @@ type socket struct {
 
 // listenUnix makes the socket at path. Between bind and chmod its mode is what the umask leaves of 0777; that lets
 // nobody in, because whoever connects is also asked who they are.
+//
+// From the look at what is there until it listens, others that want the same wait: to them a socket that does not listen yet is
+// like one of a dead process, and what they have found to be stale may be ours by the time at which they remove it.
 func listenUnix(path string) (*socket, error) {
+	unlock, err := lockPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -53,7 +61,7 @@ func listenError(err error) error {
 	return err
 }
 
-// removeStale removes a socket at path that a process left behind when it died.
+// removeStale removes a socket at path that a process left behind when it died. The caller has the lock of path.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

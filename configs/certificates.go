@@ -103,7 +103,7 @@ func (c *checker) certificateMistake(t *file.Terminate, e *certs.Error, say sayi
 
 // fileMistake says what is wrong with the file of a key of the text.
 func (c *checker) fileMistake(key string, at file.Path, e *certs.Error, say saying) {
-	say(at, c.fileHint(e, at), "%s: %s %s", key, at.V, e.Why)
+	say(at, c.fileHint(e, at), "%s: %s %w", key, at.V, because{e.Why, e})
 }
 
 // fileHint is the hint of a mistake, with its file as it is written.
@@ -135,7 +135,7 @@ func (c *checker) covered(r *file.Route, set *certs.Set) {
 			continue // what is no host is told elsewhere
 		}
 		if e, ok := errors.AsType[*certs.Error](err); ok {
-			c.errorf(h, e.Hint, "route %q: the certificate for %s: %s %s", r.Name.V, h.V, e.File, e.Why)
+			c.errorf(h, e.Hint, "route %q: the certificate for %s: %s %w", r.Name.V, h.V, e.File, because{e.Why, e})
 			continue
 		}
 		hint := "add one, or make one the default with `default: true`"

@@ -3,6 +3,7 @@ package configs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -46,6 +47,7 @@ type placed interface{ Place() file.At }
 // maxMistakes bounds what is said about one file: nobody reads on.
 const maxMistakes = 1000
 
+// errorf notes a mistake. What %w stands for is behind it, for [Error.Unwrap].
 func (c *checker) errorf(at placed, hint, format string, args ...any) {
 	c.mistakes = note(c.mistakes, at, hint, format, args)
 }
@@ -61,7 +63,8 @@ func note(list []file.Mistake, at placed, hint, format string, args []any) []fil
 	case len(list) == maxMistakes:
 		hint, format, args = "", "more than %d of these; the rest is not shown", []any{maxMistakes}
 	}
-	return append(list, file.Mistake{At: at.Place(), Msg: fmt.Sprintf(format, args...), Hint: hint})
+	said := fmt.Errorf(format, args...)
+	return append(list, file.Mistake{At: at.Place(), Msg: said.Error(), Hint: hint, Err: errors.Unwrap(said)})
 }
 
 // line says where a place is, to somebody who looks at another one: "line 7", or "line 7 of switchyard.yaml".

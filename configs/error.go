@@ -24,7 +24,8 @@ type Error struct {
 	// explanation of a decision that a test did not expect. "" for most.
 	Detail string
 
-	caret int // column in Source, from 1
+	caret int   // column in Source, from 1
+	err   error // of the system, if there is one
 }
 
 // Error returns the whole message: place, what is wrong, the line, a caret below it, the detail, and the hint. It does
@@ -43,6 +44,18 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Unwrap returns the error of the system behind e, where a file that the text names could not be read; otherwise nil.
+func (e *Error) Unwrap() error { return e.err }
+
+// because is why a file is refused, to be said after its name, with the error that says more.
+type because struct {
+	why string
+	error
+}
+
+func (b because) Error() string { return b.why }
+func (b because) Unwrap() error { return b.error }
 
 // indent returns blanks as wide as the first n characters of line: tabs stay tabs.
 func indent(line string, n int) string {
@@ -88,11 +101,13 @@ func illustrate(texts []text, mistakes []file.Mistake) Errors {
 	})
 	var all Errors
 	v := viewer{texts: texts}
-	for _, m := range slices.Compact(mistakes) {
+	for _, m := range slices.CompactFunc(mistakes, saysTheSame) {
 		all = append(all, v.show(m))
 	}
 	return all
 }
+
+func saysTheSame(a, b file.Mistake) bool { return a.At == b.At && a.Msg == b.Msg && a.Hint == b.Hint }
 
 // viewer shows places of texts. It is quick where one text is asked for again and again.
 type viewer struct {
@@ -108,7 +123,7 @@ func (v *viewer) show(m file.Mistake) *Error {
 		v.lines, v.of = v.texts[m.Text].lines(), m.Text
 		v.keyed = bytes.Contains(v.texts[m.Text].data, []byte("PRIVATE KEY-----"))
 	}
-	e := &Error{File: v.texts[m.Text].name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint}
+	e := &Error{File: v.texts[m.Text].name, Line: max(int(m.Line), 1), Col: max(int(m.Col), 1), Msg: m.Msg, Hint: m.Hint, err: m.Err}
 	if e.Line <= len(v.lines) && !v.texts[m.Text].hidden[m.Line] && !v.secret(v.lines[e.Line-1]) {
 		e.Source, e.caret = excerpt(v.lines[e.Line-1], e.Col)
 	}

@@ -212,7 +212,7 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
 			hint = "relative paths start at " + c.dir
 		}
-		say(at, hint, "%s: %s: %s", key, at.V, wrong.Why)
+		say(at, hint, "%s: %s: %w", key, at.V, because{wrong.Why, wrong})
 		return
 	}
 }
@@ -261,7 +261,7 @@ func (c *checker) readFile(key string, p file.Path) ([]byte, bool) {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
-	c.errorf(p, hint, "%s: %s: %v", key, p.V, err)
+	c.errorf(p, hint, "%s: %s: %w", key, p.V, err)
 	return nil, false
 }
 

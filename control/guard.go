@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -224,7 +223,10 @@ func (m *Manager) loadDeferred(g *guard) {
 		}
 	}
 	_, err := m.reload(m.ctx, &ReloadRequest{Origin: origin}) // it logs what it does
-	if origin == OriginWatch && passes(err) && !errors.Is(err, errUnsettled) {
-		_ = m.refused(origin, false, refuse(err, "")) // nobody looks at it again
+	if passes(err) {
+		select {
+		case m.lookAgain <- struct{}{}:
+		default: // the watcher is about to look
+		}
 	}
 }

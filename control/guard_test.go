@@ -2,14 +2,18 @@ package control
 
 import (
 	"context"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/configs"
 )
 
 // traffic is an injected source of counters.
@@ -326,6 +330,39 @@ func TestARollbackUnderGuardForgetsTheReloadThatWaits(t *testing.T) {
 		t.Error("the reload still waits")
 	}
 	y.want(t, "www.example.com", "web")
+}
+
+// A reload that has waited for the guard, and then finds no descriptors, is made once there are some again.
+func TestAReloadThatWaitsForTheGuardIsNotLostForWantOfDescriptors(t *testing.T) {
+	t.Parallel()
+	const later = base + "# later\n"
+	y, tr := counted(t)
+	y.write(t, base)
+	y.reload(t, ReloadRequest{Origin: OriginSignal}) // from now on it is watched
+	y.replace(t, "reload: {guard: 1m}\n"+toSpareWatched)
+	eventually(t, "the guard", func() bool { return y.Status().Guard != nil })
+	y.replace(t, later)
+	eventually(t, "the reload to wait", func() bool { return len(y.lines(t, "the reload waits for the guard")) > 0 })
+	var wanting atomic.Bool
+	wanting.Store(true)
+	met := make(chan bool, 100)
+	<-y.turn
+	parse := y.parseFile
+	y.parseFile = func(p *configs.Progress, name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error) {
+		if wanting.Load() {
+			met <- true
+			return nil, &fs.PathError{Op: "open", Path: "a.pem", Err: syscall.EMFILE}
+		}
+		return parse(p, name, data, dir, entries)
+	}
+	y.end()
+	tr.add(10, 10, 0, 0, 0)
+	<-met
+	wanting.Store(false)
+	eventually(t, "what runs afterwards", func() bool { return y.Running().Text == later })
+	if n := y.Status().Reloads[resultRefused]; n != 0 {
+		t.Errorf("%d reloads were refused", n)
+	}
 }
 
 func TestTheFileSaysThatReloadsAreGuarded(t *testing.T) {

@@ -36,6 +36,7 @@ type yard struct {
 	path   string
 	log    *lockedBuffer
 	counts func() balancer.Stats // what guards see; nil: the balancer's own
+	apart  time.Duration         // how long a text may be read; 0: as usual
 }
 
 // quick is the pace of the watcher in tests.
@@ -75,6 +76,9 @@ func (y *yard) run(t testing.TB) {
 		t.Fatalf("Load: %v", err)
 	}
 	m.pace, m.sampler.stats = quick, y.counts
+	if y.apart > 0 {
+		m.apart.patience, m.apart.stopPatience = y.apart, y.apart
+	}
 	y.Manager = m
 	y.server = serve(t, m)
 	m.Start(y.server)

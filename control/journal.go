@@ -51,20 +51,22 @@ func (m *Manager) logWarnings(warnings []string) {
 }
 
 // refused counts an attempt to load a file that has failed, and logs it; a dry run leaves no trace, and neither does one
-// that was only interrupted. It returns err.
+// that was only interrupted, or that the watcher makes again. It returns err.
 func (m *Manager) refused(origin string, dryRun bool, err error) error {
-	if dryRun || interrupted(err) {
+	if dryRun || interrupted(err) || origin == OriginWatch && passes(err) {
 		return err
 	}
 	m.shown.change(func(s *snapshot) { s.count(resultRefused, LastReload{At: m.now(), Error: shortly(err)}) })
-	attrs := []any{"origin", origin}
-	if e, ok := errors.AsType[*RefusedError](err); ok {
-		attrs = append(attrs, e.attrs()...)
-	} else {
-		attrs = append(attrs, "error", err)
-	}
-	m.log.Error("reload refused: nothing was changed", attrs...)
+	m.log.Error("reload refused: nothing was changed", append([]any{"origin", origin}, reasons(err)...)...)
 	return err
+}
+
+// reasons are what a log line says of an error of a load.
+func reasons(err error) []any {
+	if e, ok := errors.AsType[*RefusedError](err); ok {
+		return e.attrs()
+	}
+	return []any{"error", err}
 }
 
 // shortly is err as far as a status should carry it: ten mistakes, and how many more there are.

@@ -57,12 +57,14 @@ type Manager struct {
 
 	shown view // for readers
 
-	ctx     context.Context // done: no more changes
-	stop    context.CancelFunc
-	jobs    sync.WaitGroup // the goroutines of the Manager
-	sampler *sampler
-	relief  relief
-	pace    pace // of the watcher
+	ctx       context.Context // done: no more changes
+	stop      context.CancelFunc
+	jobs      sync.WaitGroup // the goroutines of the Manager
+	sampler   *sampler
+	relief    relief
+	pace      pace          // of the watcher
+	hung      hung          // of the watcher
+	lookAgain chan struct{} // holds one when the watcher is to look at a file that it has left to others
 
 	turn chan struct{} // holds one token while nobody changes anything
 	// What follows belongs to whoever holds the turn.
@@ -110,8 +112,10 @@ func newManager(opt *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now, turn: make(chan struct{}, 1),
-		parseFile: configs.ParseNoting, apart: apart{patience: patience, stopPatience: stopPatience}, sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
+	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now,
+		turn: make(chan struct{}, 1), lookAgain: make(chan struct{}, 1), parseFile: configs.ParseNoting,
+		apart:   apart{patience: patience, stopPatience: stopPatience},
+		sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}

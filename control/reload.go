@@ -71,7 +71,7 @@ func (m *Manager) reload(ctx context.Context, req *ReloadRequest) (*Result, erro
 	} else {
 		r, err = m.load(ctx, m.loadingOf(f, req))
 	}
-	if !req.DryRun && !interrupted(err) {
+	if !req.DryRun && !interrupted(err) && !passes(err) {
 		m.shown.change(func(s *snapshot) { s.handled = digestOf(f) })
 	}
 	return r, err

@@ -10,7 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
 // maxFile is more than the largest file that configs reads, which then says so.
@@ -40,14 +41,12 @@ func digestOf(f *file) string {
 // errUnsettled says that a file was written to while it was read.
 var errUnsettled = errors.New("the file is being written")
 
-// passes reports whether an error of readFile says nothing of the file, and is gone by itself: it is being written, there was
-// no descriptor or memory to read it with, or nobody answers where it lies. Nobody tells of the end of that, so it has to be
-// looked at again.
+// passes reports whether the error of a load says nothing of the file, and is gone by itself: it is being written, or it, or a file
+// that it names, could not be read for want of descriptors or memory, or since nobody answers where it lies. Nobody tells of the
+// end of that, so it has to be looked at again.
 func passes(err error) bool {
-	if _, unanswered := errors.AsType[*UnansweredError](err); unanswered {
-		return true
-	}
-	return errors.Is(err, errUnsettled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	_, unanswered := errors.AsType[*UnansweredError](err)
+	return unanswered || errors.Is(err, errUnsettled) || sys.Exhausted(err)
 }
 
 // readFile reads the file at path, as it is between two writes to it: a file that changes while it is read is read

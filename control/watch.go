@@ -22,17 +22,17 @@ var usualPace = pace{quiet: 250 * time.Millisecond, most: 2 * time.Second, poll:
 
 // watch looks at the file whenever it may have changed, until ctx is done.
 func (m *Manager) watch(ctx context.Context) {
-	w := &watcher{path: m.path, pace: m.pace, log: m.log, look: m.look}
+	w := &watcher{path: m.path, pace: m.pace, log: m.log, look: m.look, asked: m.lookAgain}
 	w.run(ctx)
 }
 
 // look reads the file, and loads it if its content is neither what was loaded last nor what was refused last: what a
-// rollback has put back stays until the file changes again. It reports false for a file that could not be read yet: one that
-// is still being written, or any at all where there are no descriptors.
-func (m *Manager) look() (settled bool) {
+// rollback has put back stays until the file changes again. The error says why it is to be looked at again, though it may not
+// change any more: it is still being written, or there are no descriptors, or there is no answer, for it or for what it names.
+func (m *Manager) look() error {
 	f, err := m.readFile(m.ctx)
 	if passes(err) {
-		return false
+		return err
 	}
 	var load bool
 	m.shown.change(func(s *snapshot) {
@@ -40,10 +40,25 @@ func (m *Manager) look() (settled bool) {
 		load = s.onDisk != s.handled && s.running != nil && s.running.process.watch
 	})
 	if !load {
-		return true
+		return nil
 	}
-	_, err = m.Reload(m.ctx, ReloadRequest{Origin: OriginWatch}) // it logs what it does
-	return !passes(err)
+	if m.hung.err != nil && m.hung.digest == digestOf(f) && m.apart.left.Load() > 0 {
+		return m.hung.err // it has the turn for long, and one that waits is enough
+	}
+	if _, err = m.Reload(m.ctx, ReloadRequest{Origin: OriginWatch}); passes(err) {
+		m.hung = hung{digest: digestOf(f)}
+		if _, unanswered := errors.AsType[*UnansweredError](err); unanswered {
+			m.hung.err = err
+		}
+		return err
+	}
+	return nil // whatever came of it is in the log
+}
+
+// hung is a content that the watcher could not load, since files that it names lie where nobody answers. It belongs to the watcher.
+type hung struct {
+	digest string
+	err    error // nil: there is none
 }
 
 // watcher finds out when the file at a path may have become another one. It watches directories and not files: a file that
@@ -51,15 +66,18 @@ func (m *Manager) look() (settled bool) {
 // of, on a network file system or where there are no more watches to be had, is found by looking at the file's stamp
 // from time to time.
 type watcher struct {
-	path string
-	pace pace
-	log  *slog.Logger
-	look func() (settled bool)
+	path  string
+	pace  pace
+	log   *slog.Logger
+	look  func() error    // not nil: it is to be looked at again
+	asked <-chan struct{} // somebody asks for a look
 
 	events   *fsnotify.Watcher // nil: there are none
 	dirs     map[string]stamp  // that are watched; with device and inode only
 	names    map[string]bool   // entries of dirs that the file depends on
 	seen     stamp             // of the file when it was last looked at
+	again    bool              // the last look came to nothing
+	wanting  bool              // for want of descriptors, memory or an answer, and the log says so
 	warned   bool              // that events may be missed
 	timer    *time.Timer       // until the change has settled
 	since    time.Time         // when the change that settles was first noticed; zero: none does
@@ -86,8 +104,10 @@ func (w *watcher) run(ctx context.Context) {
 		case err := <-w.failed():
 			w.warn(err) // events were lost
 			w.settle()
+		case <-w.asked:
+			w.settle()
 		case <-poll.C:
-			if w.follow(); w.since.IsZero() && stampAt(w.path) != w.seen {
+			if w.follow(); w.since.IsZero() && (w.again || stampAt(w.path) != w.seen) {
 				w.settle()
 			}
 		case <-w.timer.C:
@@ -98,11 +118,21 @@ func (w *watcher) run(ctx context.Context) {
 				continue
 			}
 			w.since = time.Time{}
-			if !w.look() {
-				w.settle()
-			}
+			w.looked(w.look())
 		}
 	}
+}
+
+// looked notes what came of a look. One that came to nothing is made again with the next poll, and not at once: where descriptors
+// are wanting the load of a large file must not be one more burden. The log speaks of the want once, until it is over.
+func (w *watcher) looked(err error) {
+	w.again = err != nil
+	wanting := w.again && !errors.Is(err, errUnsettled)
+	if wanting && !w.wanting {
+		w.log.Warn("the configuration file is not loaded yet, and is tried again",
+			append([]any{"path", w.path, "period_s", w.pace.poll.Seconds()}, reasons(err)...)...)
+	}
+	w.wanting = wanting
 }
 
 // settle puts the next look off until there is quiet.

@@ -1,18 +1,22 @@
 package control
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-23b4a313/switchyard/configs"
 )
 
 // toSpareWatched is a change of base that goes on watching.
@@ -308,10 +312,13 @@ func TestAFileOnItsWayIsReadWhenItHasSettled(t *testing.T) {
 	f.write("a", "1")
 	looks := make(chan int, 10)
 	n := 0
-	w := &watcher{path: f.at("a"), pace: quick, log: logTo(&lockedBuffer{}), look: func() bool {
+	w := &watcher{path: f.at("a"), pace: quick, log: logTo(&lockedBuffer{}), look: func() error {
 		n++
 		looks <- n
-		return n > 2 // still being written, twice
+		if n > 2 {
+			return nil
+		}
+		return errUnsettled
 	}}
 	done := make(chan struct{})
 	go func() {
@@ -365,6 +372,63 @@ func TestAFileThatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
 	eventually(t, "the second change", func() bool { return y.Status().Reloads[resultApplied] == 2 })
 	if n := y.Status().Reloads[resultRefused]; n != 0 {
 		t.Errorf("%d reloads were refused", n)
+	}
+}
+
+// A file is loaded, too, if it was what it names that could not be opened. The want is told of once, and somebody who asks for the
+// reload meanwhile is refused, which does not keep it from being loaded later. It takes a process of its own, for the limit.
+func TestAFileThatNamesWhatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
+	const env = "SWITCHYARD_TEST_NAMED"
+	if os.Getenv(env) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAFileThatNamesWhatCouldNotBeOpenedIsLookedAtAgain$")
+		cmd.Env = append(os.Environ(), env+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(cur uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: cur, Max: before.Max}); err != nil {
+			t.Error(err)
+		}
+	}
+	text := strings.Replace(base, "pool: web}", "pool: web, terminate: {certificates: [{cert: "+selfSigned(t, "www.example.com")+"}]}}", 1)
+	y := start(t, base)
+	var wanting atomic.Bool
+	var met atomic.Int32
+	<-y.turn
+	parse := y.parseFile
+	y.parseFile = func(p *configs.Progress, name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error) {
+		if wanting.Load() {
+			met.Add(1)
+			limit(0)
+			defer limit(before.Cur)
+		}
+		return parse(p, name, data, dir, entries)
+	}
+	y.end()
+	for i, origin := range []string{OriginSignal, "POST /v1/reload"} {
+		wanting.Store(true)
+		met.Store(0)
+		y.replace(t, text+"# for "+origin+"\n")
+		eventually(t, "a look", func() bool { return met.Load() > 0 })
+		r, err := y.Reload(t.Context(), ReloadRequest{Origin: origin})
+		if e := refusal[*RefusedError](t, r, err); !errors.Is(e, syscall.EMFILE) || e.Mistakes[0].Line != 4 {
+			t.Errorf("error %v", e)
+		}
+		eventually(t, "another look", func() bool { return met.Load() > 2 })
+		if st := y.Status(); !st.FileDiffers || st.Reloads[resultRefused] != uint64(i)+1 {
+			t.Errorf("status %+v", st)
+		}
+		wanting.Store(false)
+		eventually(t, "the load", func() bool { return y.Status().Reloads[resultApplied] == uint64(i)+1 })
+		if n := len(y.lines(t, "the configuration file is not loaded yet, and is tried again")); n != i+1 {
+			t.Errorf("%d lines tell of %d wants", n, i+1)
+		}
 	}
 }
 

@@ -20,14 +20,14 @@ const (
 // File is what a file held when it was read.
 type File struct {
 	Data    []byte
-	Stamp   Stamp  // the zero Stamp if it could not be opened
+	Stamp   Stamp  // the zero Stamp if it could not be read: what is wrong then may be over without a change of the file
 	Warning *Error // about who may touch a secret, where nobody at hand can change that; nil for none
 
 	access *Error // others may touch a secret who must not
 }
 
 // ReadFile reads a file of at most limit bytes. If it is a secret, such as a private key, nobody but root and the user of
-// this process may touch it. The error is an [*Error]; the Stamp is that of the file even then.
+// this process may touch it. The error is an [*Error]; where it is about what was read, the Stamp is that of the file even then.
 func ReadFile(path string, limit int64, secret bool) (File, error) {
 	f, wrong := readFile(path, limit, secret)
 	if wrong == nil {
@@ -59,12 +59,15 @@ func readFile(path string, limit int64, secret bool) (c File, wrong *Error) {
 		return c, &Error{File: path, Why: "is not a regular file"}
 	}
 	if secret {
-		c.Warning, c.access = checkAccess(path, info)
+		if c.Warning, c.access, err = checkAccess(path, info); err != nil {
+			return File{}, unreadable(path, err)
+		}
 	}
 	c.Data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
-		return c, unreadable(path, err)
+		clear(c.Data)
+		return File{}, unreadable(path, err)
 	case int64(len(c.Data)) > limit:
 		return c, &Error{File: path, Why: fmt.Sprintf("is larger than %d MiB", limit>>20)}
 	}
@@ -83,8 +86,9 @@ func unreadable(path string, err error) *Error {
 }
 
 // checkAccess looks at who may touch a private key: its owner alone, who is root or the user of this process. A key that
-// lies in a read-only store is often readable by all, and nobody at hand can change that: then it is a warning.
-func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error) {
+// lies in a read-only store is often readable by all, and nobody at hand can change that: then it is a warning. The error says that
+// it cannot be told whether it does.
+func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error, err error) {
 	mode := info.Mode().Perm()
 	uid, known := ownerOf(info)
 	e := &Error{File: path, Hint: "chmod 600 " + path}
@@ -96,23 +100,36 @@ func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error) {
 		e.Why = fmt.Sprintf("may be changed by others (mode %04o)", mode)
 	case mode&0o044 != 0:
 		e.Why = fmt.Sprintf("may be read by others (mode %04o)", mode)
-		if mode&0o222 == 0 || onReadOnly(path) {
-			return e, nil
+		readOnly := mode&0o222 == 0
+		if !readOnly {
+			if readOnly, err = onReadOnly(path); err != nil {
+				return nil, nil, err
+			}
+		}
+		if readOnly {
+			return e, nil, nil
 		}
 	default:
-		return nil, nil
+		return nil, nil, nil
 	}
-	return nil, e
+	return nil, e, nil
 }
 
 // onReadOnly reports whether a file is on a file system that is mounted read-only: opening for writing, which changes
-// nothing, says so before it looks at the mode (path_resolution(7)).
-func onReadOnly(path string) bool {
+// nothing, says so before it looks at the mode (path_resolution(7)). The error says that it cannot be told: there may be no
+// descriptor for it.
+func onReadOnly(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-	if err == nil {
+	switch {
+	case err == nil:
 		_ = f.Close()
+		return false, nil
+	case errors.Is(err, syscall.EROFS):
+		return true, nil
+	case errors.Is(err, fs.ErrPermission):
+		return false, nil
 	}
-	return errors.Is(err, syscall.EROFS)
+	return false, err
 }
 
 // Stamp tells versions of a file apart without reading it. The zero Stamp is that of a file that is not there.

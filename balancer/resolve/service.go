@@ -70,8 +70,7 @@ func (r *Resolver) WatchService(name string, lookup LookupService, changed func(
 	}
 	ctx, end := context.WithCancel(r.ctx)
 	s := &service{
-		name: name, resolver: r, lookup: lookup, changed: changed,
-		addrs: map[string][]netip.Addr{}, stops: map[string]func(){}, wake: make(chan struct{}, 1),
+		name: name, resolver: r, lookup: lookup, changed: changed, hosts: map[string]*targetHost{}, wake: make(chan struct{}, 1),
 	}
 	r.done.Go(func() { s.follow(ctx) })
 	return end
@@ -85,14 +84,20 @@ type service struct {
 	changed  func([]Endpoint)
 	wake     chan struct{} // holds one when addresses of a target changed
 
-	mu    sync.Mutex
-	addrs map[string][]netip.Addr // mu; of the targets' hosts
+	mu sync.Mutex // of the addresses of hosts
 
 	// Owned by follow.
-	targets []Target          // the last good answer
-	stops   map[string]func() // the watches of the targets' hosts
+	targets []Target               // the last good answer
+	hosts   map[string]*targetHost // of the targets, by name
 	told    []Endpoint
 	retry   time.Duration // how long to wait after the next error; 0 while all is well
+}
+
+// targetHost is one watch of a host of the targets. A call of it that ends after it was stopped finds this, and not what a later
+// watch of the same host has been told.
+type targetHost struct {
+	addrs []netip.Addr // service.mu
+	stop  func()
 }
 
 // follow asks, tells, and waits, until ctx ends.
@@ -173,13 +178,14 @@ func (s *service) failed(ctx context.Context, err error) time.Duration {
 // watch follows the hosts of the targets.
 func (s *service) watch() {
 	for _, t := range s.targets {
-		host := t.Host
-		if s.stops[host] != nil {
+		if s.hosts[t.Host] != nil {
 			continue
 		}
-		s.stops[host] = s.resolver.Watch(host, func(addrs []netip.Addr) {
+		h := &targetHost{}
+		s.hosts[t.Host] = h
+		h.stop = s.resolver.Watch(t.Host, func(addrs []netip.Addr) {
 			s.mu.Lock()
-			s.addrs[host] = addrs
+			h.addrs = addrs
 			s.mu.Unlock()
 			select {
 			case s.wake <- struct{}{}:
@@ -191,15 +197,12 @@ func (s *service) watch() {
 
 // unwatch stops to follow the hosts that are not among keep.
 func (s *service) unwatch(keep []Target) {
-	for host, stop := range s.stops {
+	for host, h := range s.hosts {
 		if slices.ContainsFunc(keep, func(t Target) bool { return t.Host == host }) {
 			continue
 		}
-		stop()
-		delete(s.stops, host)
-		s.mu.Lock()
-		delete(s.addrs, host)
-		s.mu.Unlock()
+		h.stop()
+		delete(s.hosts, host)
 	}
 }
 
@@ -220,7 +223,7 @@ func (s *service) tell(ctx context.Context) {
 func (s *service) endpoints() (list []Endpoint) {
 	s.mu.Lock()
 	for _, t := range s.targets {
-		for _, a := range s.addrs[t.Host] {
+		for _, a := range s.hosts[t.Host].addrs {
 			list = append(list, Endpoint{netip.AddrPortFrom(a, t.Port), t.Priority, t.Weight})
 		}
 	}

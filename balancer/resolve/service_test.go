@@ -110,6 +110,47 @@ func TestServiceFollowsItsRecords(t *testing.T) {
 	})
 }
 
+// A call of a watch that was stopped may end after it, even after the first one of the next watch of that host. It is about what
+// was.
+func TestALateCallOfAStoppedWatchChangesNothing(t *testing.T) {
+	const host, before, after = "a.example.net", "192.0.2.1", "192.0.2.9"
+	synctest.Test(t, func(t *testing.T) {
+		z := &services{ttl: time.Second, hosts: map[string]string{host: before, "b.example.net": "192.0.2.2"}}
+		r := New(z.lookup, nil)
+		defer r.Close()
+		lead := func(host string) {
+			z.mu.Lock()
+			z.targets = []Target{{host, 443, 1, 1}}
+			z.mu.Unlock()
+			time.Sleep(70 * time.Second) // longer than the longest wait after an error
+			synctest.Wait()
+		}
+		var told string
+		lead(host)
+		r.WatchService("_https._tcp.example.net", z.lookupService, func(list []Endpoint) { told = list[0].Addr.Addr().String() })
+		synctest.Wait()
+		r.mu.Lock()
+		late := r.names[host].watchers[0].changed
+		r.mu.Unlock()
+		check := func(when, want string) {
+			t.Helper()
+			late(addrs(before))
+			synctest.Wait()
+			if told != want {
+				t.Errorf("%s: %s is told, want %s", when, told, want)
+			}
+		}
+		lead("b.example.net")
+		check("while the host is no target", "192.0.2.2")
+		delete(z.hosts, host)
+		lead(host)
+		check("while it is one again, and does not resolve", "192.0.2.2")
+		z.hosts[host] = after
+		lead(host)
+		check("once it resolves again", after)
+	})
+}
+
 func TestAServiceHasSoManyEndpointsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &services{ttl: time.Minute, hosts: map[string]string{}}

@@ -1,13 +1,12 @@
 package sys
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // Exhausted reports whether a call failed for want of descriptors or memory on this machine, which says nothing of whoever is at
-// the other end.
-func Exhausted(e syscall.Errno) bool {
-	switch e {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		return true
-	}
-	return false
+// the other end, or of the file that was to be read. Of joined errors, one is enough.
+func Exhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }

@@ -194,7 +194,7 @@ func wireVersion(v uint16) string {
 
 // connectFailure says what an error of connect means.
 func connectFailure(err error) Failure {
-	if sys.Exhausted(errnoOf(err)) {
+	if sys.Exhausted(err) {
 		return FDLimit
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

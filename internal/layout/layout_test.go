@@ -122,8 +122,8 @@ func TestSyscallIsForSignalsAndErrnos(t *testing.T) {
 // plainSyscalls are names of package syscall that make no call by themselves or concern the process, not a socket.
 var plainSyscalls = map[string]bool{
 	"Signal": true, "RawConn": true, "Conn": true, "Stat_t": true, // types
-	"O_NONBLOCK": true, // a flag for package os
-	"Umask":      true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
+	"O_NONBLOCK": true, "O_NOFOLLOW": true, // flags for package os
+	"Umask": true, "Getrlimit": true, "Rlimit": true, "RLIMIT_NOFILE": true, "RLIMIT_CORE": true,
 }
 
 // refuses returns why a file under r may not import imp, or "".

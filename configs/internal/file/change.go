@@ -69,7 +69,7 @@ func ReadTransaction(data []byte) (*Transaction, []Mistake) {
 	for i, n := range lookup(root, "changes").Content {
 		text, err := t.Changes[i].text(n)
 		if err != nil {
-			mistakes = append(mistakes, Mistake{t.Changes[i].At, "this change cannot be written out: " + err.Error(), ""})
+			mistakes = append(mistakes, Mistake{At: t.Changes[i].At, Msg: "this change cannot be written out: " + err.Error()})
 		}
 		t.Changes[i].Text = text
 	}

@@ -80,9 +80,9 @@ func (d *decoder) place(n *yaml.Node) At { return At{int32(n.Line), int32(n.Colu
 func (d *decoder) add(at At, hint, format string, args ...any) {
 	switch n := len(d.mistakes); {
 	case n < maxMistakes:
-		d.mistakes = append(d.mistakes, Mistake{at, fmt.Sprintf(format, args...), hint})
+		d.mistakes = append(d.mistakes, Mistake{At: at, Msg: fmt.Sprintf(format, args...), Hint: hint})
 	case n == maxMistakes:
-		d.mistakes = append(d.mistakes, Mistake{at, fmt.Sprintf("more than %d mistakes; the rest is not shown", maxMistakes), ""})
+		d.mistakes = append(d.mistakes, Mistake{At: at, Msg: fmt.Sprintf("more than %d mistakes; the rest is not shown", maxMistakes)})
 	}
 }
 

@@ -24,6 +24,7 @@ type Mistake struct {
 	At
 	Msg  string
 	Hint string // "" where there is nothing to suggest
+	Err  error  // of the system, about a file that the text names; nil for most
 }
 
 // source is what is known of a text before it is read.
@@ -79,10 +80,10 @@ func read[T any](data []byte, from source) (*T, *yaml.Node, []Mistake) {
 // YAML library would read UTF-16 too, and break lines at U+0085, U+2028, U+2029 and a lone carriage return.
 func checkBytes(data []byte, noun string) *Mistake {
 	if len(data) > MaxSize {
-		return &Mistake{start, fmt.Sprintf("%s is larger than %d MiB", noun, MaxSize>>20), "is this the right file?"}
+		return &Mistake{At: start, Msg: fmt.Sprintf("%s is larger than %d MiB", noun, MaxSize>>20), Hint: "is this the right file?"}
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return &Mistake{start, noun + " is UTF-16", "save it as UTF-8"}
+		return &Mistake{At: start, Msg: noun + " is UTF-16", Hint: "save it as UTF-8"}
 	}
 	at := start
 	for i := 0; i < len(data); {
@@ -99,7 +100,7 @@ func checkBytes(data []byte, noun string) *Mistake {
 		}
 		r, n := utf8.DecodeRune(data[i:])
 		if msg, hint := badRune(r, n, i, data); msg != "" {
-			return &Mistake{at, msg, hint}
+			return &Mistake{At: at, Msg: msg, Hint: hint}
 		}
 		if i > 0 || r != '\ufeff' { // YAML does not count the byte order mark as a column either
 			at.Col++
@@ -144,7 +145,7 @@ func parse(data []byte, noun string) (*yaml.Node, *Mistake) {
 	}
 	if err := l.Load(&next); err == nil {
 		at := At{Line: int32(max(next.Line, 1)), Col: int32(max(next.Column, 1))}
-		return nil, &Mistake{at, "a second document", strings.Replace(noun, "the ", "a ", 1) + ` is one document: remove "---"`}
+		return nil, &Mistake{At: at, Msg: "a second document", Hint: strings.Replace(noun, "the ", "a ", 1) + ` is one document: remove "---"`}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlMistake(err, data)
 	}
@@ -163,7 +164,7 @@ func empty(noun string) *Mistake {
 	if noun == theFile {
 		hint = `a file needs at least "listeners"`
 	}
-	return &Mistake{start, noun + " is empty", hint}
+	return &Mistake{At: start, Msg: noun + " is empty", Hint: hint}
 }
 
 // yamlMistake gives an error of the YAML library the form of ours.
@@ -174,7 +175,7 @@ func yamlMistake(err error, data []byte) *Mistake {
 	}
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
-		return &Mistake{start, "not YAML: " + err.Error(), ""}
+		return &Mistake{At: start, Msg: "not YAML: " + err.Error()}
 	}
 	mark, last := e.Mark, lastPlace(data)
 	if e.ContextMark.Line > 0 && (strings.Contains(e.Message, "end of stream") || mark.Line > int(last.Line)) {
@@ -191,7 +192,7 @@ func yamlMistake(err error, data []byte) *Mistake {
 	if at.Line > last.Line {
 		at = last
 	}
-	return &Mistake{at, "not YAML: " + msg, yamlHint(e, at, data)}
+	return &Mistake{At: at, Msg: "not YAML: " + msg, Hint: yamlHint(e, at, data)}
 }
 
 // lastPlace is the place of the last character of data, line feeds aside.
