@@ -12,9 +12,11 @@ import (
 
 const (
 	// patience is how long a text may be read without any progress, before it is left alone: what reads it waits for a file system
-	// that does not answer, and nobody could change or stop anything meanwhile. A megabyte of text takes some 0.2 s until the
-	// first progress, a certificate 0.1 ms.
+	// that does not answer, and nobody could change or stop anything meanwhile. A certificate takes 0.1 ms.
 	patience = 15 * time.Second
+	// patiencePerByte is how much longer that is for a large text, which has to be taken apart before there is any progress: in
+	// BenchmarkParse that takes 0.1 to 0.2 µs a byte, more on a machine that is busy or starts to swap.
+	patiencePerByte = 4 * time.Microsecond
 	// mostLeft is how many texts may be left alone at one time: each holds a thread.
 	mostLeft = 8
 	// stopPatience is how long a stop waits for what may wait for a file system; connections come and go meanwhile.
@@ -61,9 +63,9 @@ func hintOf(err error) string {
 }
 
 // aside calls parse, which tells its argument how far it has come, and waits for it as long as there is progress. It does not
-// wait longer than ctx, nor beyond the stop of m. What it is left alone with changes nothing. A large text gives way to
-// traffic, see [calm].
-func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*configs.Progress) (T, error)) (T, error) {
+// wait longer than ctx, nor beyond the stop of m. What it is left alone with changes nothing. The text has size bytes; a
+// large one gives way to traffic, see [calm].
+func aside[T any](ctx context.Context, m *Manager, size int, parse func(*configs.Progress) (T, error)) (T, error) {
 	type result struct {
 		v   T
 		err error
@@ -74,7 +76,7 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 	}
 	progress, done := &configs.Progress{}, make(chan result, 1)
 	go func() {
-		if large {
+		if size >= calmSize {
 			defer calmThread()()
 		}
 		v, err := contained(m.log, func() (T, error) { return parse(progress) })
@@ -88,6 +90,7 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 		}()
 		return none, err
 	}
+	most := m.apart.patience + time.Duration(size)*patiencePerByte
 	look := time.NewTicker(m.apart.patience / 10)
 	defer look.Stop()
 	for steps, since := int64(0), time.Now(); ; {
@@ -102,8 +105,8 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 			if now := progress.Steps(); now != steps {
 				steps, since = now, time.Now()
 			}
-			if time.Since(since) >= m.apart.patience {
-				return leave(&UnansweredError{progress.At(), m.apart.patience})
+			if time.Since(since) >= most {
+				return leave(&UnansweredError{progress.At(), most.Round(time.Second / 10)})
 			}
 		}
 	}
@@ -111,17 +114,17 @@ func aside[T any](ctx context.Context, m *Manager, large bool, parse func(*confi
 
 // readFile is the function of this name, of the file of m.
 func (m *Manager) readFile(ctx context.Context) (*file, error) {
-	return aside(ctx, m, false, func(*configs.Progress) (*file, error) { return readFile(m.path, m.dir) })
+	return aside(ctx, m, 0, func(*configs.Progress) (*file, error) { return readFile(m.path, m.dir) })
 }
 
 // read checks a file with entries on top.
 func (m *Manager) read(ctx context.Context, f *file, laid []configs.Entry) (*configs.Config, error) {
-	return aside(ctx, m, len(f.data) >= calmSize, func(p *configs.Progress) (*configs.Config, error) {
+	return aside(ctx, m, len(f.data), func(p *configs.Progress) (*configs.Config, error) {
 		return m.parseFile(p, f.name, f.data, f.dir, laid)
 	})
 }
 
 // aside reads a text of the API that may name files.
 func (m *Manager) aside(ctx context.Context, parse func() (*configs.Change, error)) (*configs.Change, error) {
-	return aside(ctx, m, false, func(*configs.Progress) (*configs.Change, error) { return parse() })
+	return aside(ctx, m, 0, func(*configs.Progress) (*configs.Change, error) { return parse() })
 }

@@ -99,7 +99,7 @@ func TestATextIsWaitedForAsLongAsItGetsOn(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		got, err := aside(t.Context(), m, false, func(p *configs.Progress) (int, error) {
+		got, err := aside(t.Context(), m, 0, func(p *configs.Progress) (int, error) {
 			for range 10 {
 				time.Sleep(patience * 9 / 10)
 				on(p)
@@ -110,7 +110,7 @@ func TestATextIsWaitedForAsLongAsItGetsOn(t *testing.T) {
 			t.Errorf("%d, %v", got, err)
 		}
 		began, answered := time.Now(), make(chan struct{})
-		_, err = aside(t.Context(), m, true, func(p *configs.Progress) (int, error) {
+		_, err = aside(t.Context(), m, calmSize, func(p *configs.Progress) (int, error) {
 			time.Sleep(time.Second)
 			on(p)
 			<-answered
@@ -119,7 +119,8 @@ func TestATextIsWaitedForAsLongAsItGetsOn(t *testing.T) {
 		if _, unanswered := errors.AsType[*UnansweredError](err); !unanswered {
 			t.Errorf("error %v", err)
 		}
-		if took := time.Since(began); took < patience+time.Second || took > patience*5/4+time.Second {
+		most := time.Second + patience + calmSize*patiencePerByte
+		if took := time.Since(began); took < most || took > most+patience/4 {
 			t.Errorf("left alone after %v", took)
 		}
 		if n := m.apart.left.Load(); n != 1 {
