@@ -117,6 +117,10 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 			CauseNoCommonCipher, "no common group: client offered secp384r1"},
 		{"no common protocol", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{NextProtos: []string{"spdy/1"}},
 			CauseNoCommonProtocol, "no common protocol: client offered spdy/1"},
+		{"HTTP/1.1 where the backends speak HTTP/2 alone", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{NextProtos: []string{"http/1.1"}},
+			CauseNoCommonProtocol, "no common protocol: client offered http/1.1"},
+		{"the same, TLS 1.2", terminate.Config{ALPN: []string{"h2"}, MaxVersion: tls.VersionTLS12}, &tls.Config{NextProtos: []string{"http/1.1"}},
+			CauseNoCommonProtocol, "no common protocol: client offered http/1.1"},
 		{"a client that trusts another authority", terminate.Config{}, &tls.Config{RootCAs: strangers.pool()},
 			CauseClientAlert, "client sent alert: bad certificate"},
 		{"no client certificate", terminate.Config{ClientAuth: auth}, with(nil), CauseClientCertMissing, "client sent no certificate"},
@@ -139,6 +143,7 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 		{"a good client certificate", terminate.Config{ClientAuth: auth}, with(good), CauseOK, ""},
 		{"none where none is required", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: auth.CA}}, with(nil), CauseOK, ""},
 		{"TLS 1.2 where it is allowed", terminate.Config{}, &tls.Config{MaxVersion: tls.VersionTLS12}, CauseOK, ""},
+		{"no protocol at all where there is h2", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{}, CauseOK, ""},
 		{"h2 among others", terminate.Config{ALPN: []string{"h2", "http/1.1"}}, &tls.Config{NextProtos: []string{"http/1.1", "h2"}}, CauseOK, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
