@@ -29,7 +29,9 @@ func TestAStorageThatDoesNotAnswerKeepsAFew(t *testing.T) {
 	s.Order(a)
 	p := memory.place(a.storage)
 	p.patience = 200 * time.Millisecond
-	ask := func(name string) (*tls.Certificate, error) { return s.Challenge(&tls.ClientHelloInfo{ServerName: name}) }
+	ask := func(name string) (*tls.Certificate, error) {
+		return s.Challenge(&tls.ClientHelloInfo{ServerName: name})
+	}
 	var asked sync.WaitGroup
 	for range mostInside + 2 {
 		asked.Go(func() {
