@@ -87,6 +87,8 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 	crl := pemFile(t, "list.pem", clients.list(t, time.Now().Add(time.Hour), revoked))
 	oldList := pemFile(t, "old.pem", clients.list(t, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)))
 	auth := &terminate.ClientAuth{CA: clients.file(t), Require: true, CRL: crl}
+	past := clients.at(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	coming := clients.at(t, time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2127, 1, 1, 0, 0, 0, 0, time.UTC))
 	with := func(c *tls.Certificate) *tls.Config {
 		return &tls.Config{ServerName: host, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			if c == nil {
@@ -130,6 +132,10 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 			CauseClientCertExpired, "client certificate expired on 2026-01-02T03:04:05Z"},
 		{"a client certificate of tomorrow", terminate.Config{ClientAuth: auth}, with(early),
 			CauseClientCertExpired, "client certificate not valid before 2126-01-02T03:04:05Z"},
+		{"a certificate of an authority that has expired", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: past.file(t)}}, with(past.issue(t, "good")),
+			CauseClientCertRefused, `authority "clients" of the client certificate expired on 2026-01-02T03:04:05Z`},
+		{"a certificate of an authority of tomorrow", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: coming.file(t)}}, with(coming.issue(t, "good")),
+			CauseClientCertRefused, `authority "clients" of the client certificate not valid before 2126-01-02T03:04:05Z`},
 		{"a revoked client certificate", terminate.Config{ClientAuth: auth}, with(revoked), CauseClientCertRevoked, "client certificate revoked"},
 		{"a client certificate of strangers", terminate.Config{ClientAuth: auth}, with(strangers.issue(t, "s")),
 			CauseClientCertRefused, "client certificate signed by an unknown authority"},

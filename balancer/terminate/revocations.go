@@ -143,19 +143,28 @@ func (r revocations) allow(chains [][]*x509.Certificate, now time.Time) error {
 // The last one, which is among the authorities, is trusted without one, be it the client's own or not, but not against one that
 // it is on.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
-	if r.lists(chain[len(chain)-1]) {
-		return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
+	if end := len(chain) - 1; r.lists(chain[end]) {
+		return revokedAt(chain, end)
 	}
 	for i := range chain[:len(chain)-1] {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
 		switch {
 		case revoked:
-			return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
+			return revokedAt(chain, i)
 		case why != "" && i == 0:
 			return &refusal{ClientCertRefused, why + whose(chain)}
 		}
 	}
 	return nil
+}
+
+// revokedAt says that a certificate of a chain is revoked.
+func revokedAt(chain []*x509.Certificate, at int) *refusal {
+	text := "client certificate "
+	if at > 0 {
+		text = authorityOf(chain[at])
+	}
+	return &refusal{ClientCertRevoked, text + "revoked" + whose(chain)}
 }
 
 // lists reports whether cert is on a list of its issuer, which is trusted, too. Nobody can say so of themselves: where a root has
