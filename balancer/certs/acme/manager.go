@@ -197,7 +197,8 @@ func (m *Manager) Start(log *slog.Logger) {
 	}
 	log = log.With("acme", m.issuer)
 	zlog := forwardTo(log, m.ledger.logged)
-	orders := newIssuer(m, log)
+	ctx, cancel := context.WithCancel(context.Background())
+	orders := newIssuer(ctx, m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
@@ -218,7 +219,6 @@ func (m *Manager) Start(log *slog.Logger) {
 		}
 	}
 	m.now.Store(cache)
-	ctx, cancel := context.WithCancel(context.Background())
 	var trying sync.WaitGroup
 	trying.Go(func() { m.tryAgain(ctx, magic, log) })
 	m.stop = func() {
