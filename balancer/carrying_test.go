@@ -141,6 +141,33 @@ func TestEndsAndResetsAreCarriedAcrossTLS(t *testing.T) {
 		}
 		r.closed(t, CauseClientReset, 1)
 	})
+	t.Run("a client that talks on to a backend that is gone is told so", func(t *testing.T) {
+		t.Parallel()
+		r := carrying(t, func(c *net.TCPConn) { // too large, as HTTP would say, and nothing more of it is read
+			io.ReadFull(c, make([]byte, 1))
+			io.WriteString(c, "no")
+			c.CloseWrite()
+			time.Sleep(100 * time.Millisecond)
+		})
+		c, _ := secured(t, r)
+		io.WriteString(c, "x")
+		if b, err := io.ReadAll(c); string(b) != "no" || err != nil {
+			t.Errorf("got %q, %v", b, err)
+		}
+		talksOn(c)
+		r.closed(t, CauseOK, 1)
+	})
+	t.Run("a backend that talks on to a client that is gone is told so", func(t *testing.T) {
+		t.Parallel()
+		r := carrying(t, func(c *net.TCPConn) { talksOn(c) })
+		c, raw := secured(t, r)
+		io.WriteString(c, "x")
+		c.CloseWrite()
+		io.ReadFull(c, make([]byte, 1))
+		raw.SetLinger(0)
+		raw.Close()
+		r.closed(t, CauseOK, 1)
+	})
 	t.Run("a cut of the client ends the backend's stream", func(t *testing.T) {
 		t.Parallel()
 		r := carrying(t, func(c *net.TCPConn) {
@@ -188,8 +215,8 @@ func TestASlowReaderGetsAllOfALongAnswer(t *testing.T) {
 }
 
 // talksOn reads to the end, and goes on to talk until it is cut off.
-func talksOn(c *net.TCPConn) {
-	sink(c)
+func talksOn(c net.Conn) {
+	io.Copy(io.Discard, c)
 	for err := error(nil); err == nil; time.Sleep(5 * time.Millisecond) {
 		_, err = c.Write([]byte("x"))
 	}
@@ -207,7 +234,7 @@ func TestTimeLimitsHoldForTerminatedConnections(t *testing.T) {
 		cause   Cause
 	}{
 		{"idle_timeout", sink, func(p *pool.Config) { p.IdleTimeout = soon }, func(*tls.Conn) {}, CauseIdleTimeout},
-		{"half_close_timeout", talksOn, func(p *pool.Config) { p.HalfCloseTimeout = soon },
+		{"half_close_timeout", func(c *net.TCPConn) { talksOn(c) }, func(p *pool.Config) { p.HalfCloseTimeout = soon },
 			func(c *tls.Conn) { c.CloseWrite() }, CauseHalfCloseTimeout},
 		{"stalled_timeout", func(c *net.TCPConn) { c.Write(make([]byte, 64<<20)) }, func(p *pool.Config) { p.StalledTimeout = soon },
 			func(*tls.Conn) {}, CauseStalled},

@@ -87,6 +87,8 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 	crl := pemFile(t, "list.pem", clients.list(t, time.Now().Add(time.Hour), revoked))
 	oldList := pemFile(t, "old.pem", clients.list(t, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)))
 	auth := &terminate.ClientAuth{CA: clients.file(t), Require: true, CRL: crl}
+	past := clients.at(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	coming := clients.at(t, time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2127, 1, 1, 0, 0, 0, 0, time.UTC))
 	with := func(c *tls.Certificate) *tls.Config {
 		return &tls.Config{ServerName: host, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			if c == nil {
@@ -117,6 +119,10 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 			CauseNoCommonCipher, "no common group: client offered secp384r1"},
 		{"no common protocol", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{NextProtos: []string{"spdy/1"}},
 			CauseNoCommonProtocol, "no common protocol: client offered spdy/1"},
+		{"HTTP/1.1 where the backends speak HTTP/2 alone", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{NextProtos: []string{"http/1.1"}},
+			CauseNoCommonProtocol, "no common protocol: client offered http/1.1"},
+		{"the same, TLS 1.2", terminate.Config{ALPN: []string{"h2"}, MaxVersion: tls.VersionTLS12}, &tls.Config{NextProtos: []string{"http/1.1"}},
+			CauseNoCommonProtocol, "no common protocol: client offered http/1.1"},
 		{"a client that trusts another authority", terminate.Config{}, &tls.Config{RootCAs: strangers.pool()},
 			CauseClientAlert, "client sent alert: bad certificate"},
 		{"no client certificate", terminate.Config{ClientAuth: auth}, with(nil), CauseClientCertMissing, "client sent no certificate"},
@@ -126,6 +132,10 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 			CauseClientCertExpired, "client certificate expired on 2026-01-02T03:04:05Z"},
 		{"a client certificate of tomorrow", terminate.Config{ClientAuth: auth}, with(early),
 			CauseClientCertExpired, "client certificate not valid before 2126-01-02T03:04:05Z"},
+		{"a certificate of an authority that has expired", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: past.file(t)}}, with(past.issue(t, "good")),
+			CauseClientCertRefused, `authority "clients" of the client certificate expired on 2026-01-02T03:04:05Z`},
+		{"a certificate of an authority of tomorrow", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: coming.file(t)}}, with(coming.issue(t, "good")),
+			CauseClientCertRefused, `authority "clients" of the client certificate not valid before 2126-01-02T03:04:05Z`},
 		{"a revoked client certificate", terminate.Config{ClientAuth: auth}, with(revoked), CauseClientCertRevoked, "client certificate revoked"},
 		{"a client certificate of strangers", terminate.Config{ClientAuth: auth}, with(strangers.issue(t, "s")),
 			CauseClientCertRefused, "client certificate signed by an unknown authority"},
@@ -139,6 +149,7 @@ func TestHandshakesFailWithACauseInPlainWords(t *testing.T) {
 		{"a good client certificate", terminate.Config{ClientAuth: auth}, with(good), CauseOK, ""},
 		{"none where none is required", terminate.Config{ClientAuth: &terminate.ClientAuth{CA: auth.CA}}, with(nil), CauseOK, ""},
 		{"TLS 1.2 where it is allowed", terminate.Config{}, &tls.Config{MaxVersion: tls.VersionTLS12}, CauseOK, ""},
+		{"no protocol at all where there is h2", terminate.Config{ALPN: []string{"h2"}}, &tls.Config{}, CauseOK, ""},
 		{"h2 among others", terminate.Config{ALPN: []string{"h2", "http/1.1"}}, &tls.Config{NextProtos: []string{"http/1.1", "h2"}}, CauseOK, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -47,6 +47,22 @@ func newAuthority(t testing.TB, name string) *authority {
 	return a
 }
 
+// at is the authority with a certificate that is good at another time.
+func (a *authority) at(t testing.TB, begin, end time.Time) *authority {
+	t.Helper()
+	tmpl := *a.cert
+	tmpl.NotBefore, tmpl.NotAfter = begin, end
+	der, err := x509.CreateCertificate(rand.Reader, &tmpl, &tmpl, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert: cert, key: a.key}
+}
+
 // issue makes a certificate for a client or a server. change alters the template before it is signed.
 func (a *authority) issue(t testing.TB, name string, change ...func(*x509.Certificate)) *tls.Certificate {
 	t.Helper()

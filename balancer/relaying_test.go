@@ -231,19 +231,34 @@ func TestTimersOfARelay(t *testing.T) {
 // What it does when a cable is pulled is TestCablePulled.
 func TestDeadPeersWillBeNoticed(t *testing.T) {
 	t.Parallel()
-	s := serve(t, oneHost("a.example.com", testPool("pool", echo(t))))
-	open(t, s.addr, helloA, helloA)
+	t.Run("of what passes through", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, oneHost("a.example.com", testPool("pool", echo(t))))
+		open(t, s.addr, helloA, helloA)
+		armed(t, s, func(s *session, f func(client, backend int)) { f(int(s.clientFD), int(s.backendFD)) })
+	})
+	t.Run("where TLS ends", func(t *testing.T) {
+		t.Parallel()
+		s := carrying(t, sink)
+		secured(t, s)
+		armed(t, s, func(s *session, f func(client, backend int)) { s.conn.WithSockets(f) })
+	})
+}
+
+// armed looks at the sockets of the one session of s.
+func armed(t *testing.T, s *running, sockets func(s *session, f func(client, backend int))) {
+	t.Helper()
 	type options struct{ Alive, Idle, Interval, Count, Timeout int }
 	want := options{1, 30, 10, 3, 60_000}
 	var client, backend options
-	read := func(fd int32) options {
-		get := func(level, name int) int { v, _ := unix.GetsockoptInt(int(fd), level, name); return v }
+	read := func(fd int) options {
+		get := func(level, name int) int { v, _ := unix.GetsockoptInt(fd, level, name); return v }
 		return options{get(unix.SOL_SOCKET, unix.SO_KEEPALIVE), get(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE),
 			get(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), get(unix.IPPROTO_TCP, unix.TCP_KEEPCNT),
 			get(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)}
 	}
 	eventually(t, func() bool { // the backend's side is armed when the connection has lived for five seconds
-		s.eachSession(func(s *session) { client, backend = read(s.clientFD), read(s.backendFD) })
+		s.eachSession(func(s *session) { sockets(s, func(c, b int) { client, backend = read(c), read(b) }) })
 		return backend.Alive == 1
 	}, func() string { return "keepalive towards the backend" })
 	if d := cmp.Diff(want, client); d != "" {

@@ -11,8 +11,7 @@ import (
 func (w *worker) relayTimer(s *session) {
 	now, cfg := w.loop.Now(), s.pool.Config()
 	if !s.watchful {
-		s.watchful = true
-		sys.Keepalive(int(s.backendFD), keepIdle, keepInterval, keepCount, userTimeout)
+		s.arm(int(s.backendFD))
 	}
 	if s.leaveBy != 0 && !s.backend.Leaving() {
 		s.leaveBy = 0 // it is back
@@ -51,4 +50,10 @@ func later(at int64, d time.Duration) int64 {
 		return 0
 	}
 	return at + int64(d)
+}
+
+// arm has the kernel look whether the backend is still there.
+func (s *session) arm(backend int) {
+	s.watchful = true
+	sys.Keepalive(backend, keepIdle, keepInterval, keepCount, userTimeout)
 }

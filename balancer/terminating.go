@@ -121,6 +121,9 @@ var failureCauses = [terminate.NumFailures]Cause{
 // checkEvery is how often the loop looks at a terminated session: not later than anything can be due.
 func (w *worker) checkEvery(s *session) int64 {
 	d := int64(stallCheck)
+	if !s.watchful {
+		d = keepaliveAfter
+	}
 	cfg := s.pool.Config()
 	for _, limit := range [...]time.Duration{cfg.IdleTimeout, cfg.StalledTimeout} {
 		if limit > 0 {
@@ -138,6 +141,9 @@ const queueLook = 1e9
 // goroutine has deadlines of its own.
 func (w *worker) terminatedTimer(s *session) {
 	now, p := w.loop.Now(), s.conn.Progress()
+	if !s.watchful && p.UpAt != 0 {
+		s.conn.WithSockets(func(_, backend int) { s.arm(backend) })
+	}
 	w.wakeAt(s, now+w.checkEvery(s))
 	if s.waits() {
 		late := s.setup.dialed + int64(s.pool.Config().QueueTimeout)

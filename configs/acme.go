@@ -39,7 +39,7 @@ func (c *checker) acme(r *file.Route, set *certs.Set) *acme.Manager {
 	}
 	m, err := acme.New(cfg)
 	if err != nil {
-		c.errorf(a.Storage, "it is to be a directory of mode 0700, or nothing yet", "storage: %s %w", a.Storage.V, err)
+		c.errorf(a.Storage, "it is to be a directory of mode 0700, with keys of mode 0600, or nothing yet", "storage: %s %w", a.Storage.V, err)
 		return nil
 	}
 	return m

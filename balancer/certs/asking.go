@@ -1,6 +1,9 @@
 package certs
 
-import "time"
+import (
+	"crypto/tls"
+	"time"
+)
 
 // Waiter is a [net.Conn] of a handshake that waits in its own way. A hello whose Conn is one waits by it for a certificate
 // that is on its way into a directory, so that whoever bounds the handshakes under way can let others go on meanwhile.
@@ -10,6 +13,14 @@ type Waiter interface {
 	// Aside runs f, which waits for a file system. false: f was not done after d, or when the connection was to end, and goes
 	// on without it.
 	Aside(f func(), d time.Duration) bool
+}
+
+// waiterOf is how a handshake waits.
+func waiterOf(hello *tls.ClientHelloInfo) Waiter {
+	if w, ok := hello.Conn.(Waiter); ok {
+		return w
+	}
+	return sleeper{}
 }
 
 // asking is one question for certificates, which may look into several files.

@@ -35,13 +35,9 @@ type Choice struct {
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*Choice, error) {
 	anyName := *hello
 	anyName.ServerName = "" // which of them are for the name is decided here
-	var wait Waiter = sleeper{}
-	if w, ok := hello.Conn.(Waiter); ok {
-		wait = w
-	}
 	var first *Choice
 	failed := ErrNone
-	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), newAsking(wait)) {
+	for c, err := range s.candidates(s.index.Load(), normal(hello.ServerName), newAsking(waiterOf(hello))) {
 		switch {
 		case err != nil:
 			failed = graver(failed, err)

@@ -121,6 +121,11 @@ var flaws = []flaw{
 		chmod(t, path, 0o644)
 		return one(path, path)
 	}, PartCert, "a.pem", "may be read by others (mode 0644)", ""},
+	{"a certificate's file that others may read and that has a key, too", func(t *testing.T, dir string) Config {
+		path := write(t, dir, "a.pem", certFor(t, ecKey(), life, "a.example.com"), keyPEM(t, ecKey()))
+		chmod(t, path, 0o644)
+		return one(path, write(t, dir, "a.key", keyPEM(t, ecKey())))
+	}, PartCert, "a.pem", "has a private key in it, and may be read by others (mode 0644)", "chmod 600 a.pem"},
 	{"a directory that is not there", func(t *testing.T, dir string) Config {
 		return Config{Dirs: []string{filepath.Join(dir, "none")}}
 	}, PartDir, "none", "cannot be read: no such file or directory", ""},

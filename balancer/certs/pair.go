@@ -68,6 +68,11 @@ func load(f PairFile) (l loaded, wrong Errors) {
 	l.add(PartCert, cert.Warning, bad, &wrong)
 	key := cert
 	if f.Key != f.Cert {
+		if blocks(cert.Data).key {
+			defer clear(cert.Data)
+			warning, access := strayKey(f.Cert, &cert)
+			l.add(PartCert, warning, access, &wrong)
+		}
 		key, bad = readFile(f.Key, maxPair, true)
 		l.add(PartKey, key.Warning, bad, &wrong)
 	}
@@ -85,6 +90,22 @@ func load(f PairFile) (l loaded, wrong Errors) {
 	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
 	l.add(PartCert, warning, bad, &wrong)
 	return l, wrong
+}
+
+// strayKey looks at who may touch a file of a certificate that has a key in it, although the key is named elsewhere: often it is
+// the same one.
+func strayKey(path string, f *File) (warning, wrong *Error) {
+	warning, wrong, err := checkAccess(path, f.Stamp.info)
+	if err != nil {
+		f.Stamp = Stamp{} // it is read again, changed or not
+		return nil, unreadable(path, err)
+	}
+	for _, e := range [...]*Error{warning, wrong} {
+		if e != nil {
+			e.Why = "has a private key in it, and " + e.Why
+		}
+	}
+	return warning, wrong
 }
 
 // keyPart is the part of a Config that names the file of a key.

@@ -101,12 +101,28 @@ func (s *Set) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 
 // Challenge returns the certificate that answers a validation by TLS-ALPN-01, or [ErrNone]. It is for a hello that offers
 // [ChallengeProtocol] and nothing else: the handshake must choose that protocol and must ask for no client certificate,
-// and the connection ends after it (RFC 8737 §3).
+// and the connection ends after it (RFC 8737 §3). What answers is in the storage, which may be on a file system that does not:
+// anybody can ask, so that it is waited for as for a directory.
 func (s *Set) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s.acme == nil {
+	if !s.orders(normal(hello.ServerName)) {
 		return nil, ErrNone
 	}
-	return s.acme.Challenge(hello)
+	var cert *tls.Certificate
+	var err error
+	storage := memory.place(s.acme.Storage())
+	wrong := newAsking(waiterOf(hello)).aside(storage, func() {
+		leave, stuck := storage.enter(make(chan struct{}, 1))
+		if stuck != nil {
+			err = stuck
+			return
+		}
+		defer leave()
+		cert, err = s.acme.Challenge(hello)
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
+	return cert, err
 }
 
 // Default returns the certificate for a handshake without a name: the preferred one of those that are defaults, whole; nil

@@ -26,10 +26,15 @@ type authorities struct {
 	pool *x509.CertPool
 }
 
+// maxNames bounds the names of authorities, in bytes, each with its length: every client is sent all of them in one message, which
+// is 64 KiB at the most, and has a little else to say (RFC 8446 §4.2.4, RFC 5246 §7.4.4).
+const maxNames = 63 << 10
+
 // parseAuthorities reads the certificates that are trusted. A file that holds none is an error: to go on without it would
 // be to trust somebody else.
 func parseAuthorities(data []byte) (*authorities, error) {
 	a := &authorities{pool: x509.NewCertPool()}
+	names := 0
 	for len(data) > 0 {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
@@ -44,9 +49,16 @@ func parseAuthorities(data []byte) (*authorities, error) {
 		}
 		a.all = append(a.all, cert)
 		a.pool.AddCert(cert)
+		names += 2 + len(cert.RawSubject)
 	}
 	if len(a.all) == 0 {
 		return nil, &certs.Error{Why: "it holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
+	}
+	if names > maxNames {
+		return nil, &certs.Error{
+			Why:  fmt.Sprintf("its %d authorities have names of %d KiB, and a handshake has room for %d: no client could connect", len(a.all), names>>10, maxNames>>10),
+			Hint: "name those only that issue certificates for these clients",
+		}
 	}
 	return a, nil
 }

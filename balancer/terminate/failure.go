@@ -86,7 +86,7 @@ func (c *Conn) handshakeFailure(err error) (Failure, string) {
 		return r.failure, plain(r.text)
 	}
 	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		f, text := clientCertFailure(v.Err)
+		f, text := clientCertFailure(v.Err, v.UnverifiedCertificates[0])
 		return f, plain(text + whose(v.UnverifiedCertificates))
 	}
 	if alert := c.alerted(err); alert != nil {
@@ -218,18 +218,27 @@ func brokenText(err error) string {
 	return plain(text)
 }
 
-// clientCertFailure says what is wrong with a client's certificate.
-func clientCertFailure(err error) (Failure, string) {
+// clientCertFailure says what is wrong with a client's certificate, leaf.
+func clientCertFailure(err error, leaf *x509.Certificate) (Failure, string) {
 	if inv, ok := errors.AsType[x509.CertificateInvalidError](err); ok && inv.Reason == x509.Expired {
+		when := "expired on " + inv.Cert.NotAfter.UTC().Format(time.RFC3339)
 		if time.Now().Before(inv.Cert.NotBefore) {
-			return ClientCertExpired, "client certificate not valid before " + inv.Cert.NotBefore.UTC().Format(time.RFC3339)
+			when = "not valid before " + inv.Cert.NotBefore.UTC().Format(time.RFC3339)
 		}
-		return ClientCertExpired, "client certificate expired on " + inv.Cert.NotAfter.UTC().Format(time.RFC3339)
+		if !inv.Cert.Equal(leaf) { // it is of no use to renew the client's
+			return ClientCertRefused, authorityOf(inv.Cert) + when
+		}
+		return ClientCertExpired, "client certificate " + when
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return ClientCertRefused, "client certificate signed by an unknown authority"
 	}
 	return ClientCertRefused, fmt.Sprintf("client certificate refused: %v", err)
+}
+
+// authorityOf is how a text begins that is about an authority and not about the client's own certificate.
+func authorityOf(c *x509.Certificate) string {
+	return fmt.Sprintf("authority %.64q of the client certificate ", c.Subject.CommonName)
 }
 
 // errnoText is the text of the errno within err; "" if there is none.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"math/big"
@@ -151,6 +152,10 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 		return path
 	}
 	ca := caFile(t)
+	var many strings.Builder
+	for i := range 700 {
+		pem.Encode(&many, &pem.Block{Type: "CERTIFICATE", Bytes: newIssuer(t, fmt.Sprintf("%0*d", 89, i)).cert.Raw})
+	}
 	broken := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")}))
 	for _, tt := range []struct {
 		name string
@@ -160,6 +165,8 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 		{"no authority", Config{ClientAuth: &ClientAuth{CA: filepath.Join(dir, "none")}}, "no such file"},
 		{"an empty file", Config{ClientAuth: &ClientAuth{CA: write("empty", "", 0o600)}}, "holds no certificate"},
 		{"a broken certificate", Config{ClientAuth: &ClientAuth{CA: write("broken", broken, 0o600)}}, "certificate 1 of it cannot be read"},
+		{"more authorities than a handshake can name", Config{ClientAuth: &ClientAuth{CA: write("many", many.String(), 0o600)}},
+			"its 700 authorities have names of 71 KiB, and a handshake has room for 63"},
 		{"a directory", Config{ClientAuth: &ClientAuth{CA: dir}}, "not a regular file"},
 		{"no list", Config{ClientAuth: &ClientAuth{CA: ca, CRL: filepath.Join(dir, "none")}}, "no such file"},
 		{"a list that is none", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("text", "text", 0o600)}}, "no list of revoked certificates"},

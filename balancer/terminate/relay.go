@@ -51,7 +51,7 @@ type counter interface{ Add(uint64) uint64 }
 // dropped: the opposite direction may have more to carry.
 func (d *direction) carry(total counter) {
 	defer d.from.giveBack()
-	void := false
+	var void error // of the sink
 	for {
 		b, err := d.from.receive()
 		d.flow.at.Store(d.c.now())
@@ -59,7 +59,8 @@ func (d *direction) carry(total counter) {
 			d.sourceEnded(err)
 			return
 		}
-		if void {
+		if void != nil {
+			d.dropped(void)
 			continue
 		}
 		d.flow.sending.Store(true)
@@ -68,7 +69,8 @@ func (d *direction) carry(total counter) {
 		d.flow.at.Store(d.c.now())
 		if err != nil {
 			d.sinkFailed(err)
-			void = true
+			d.dropped(err)
+			void = err
 			continue
 		}
 		d.flow.bytes.Add(uint64(len(b)))
@@ -134,6 +136,22 @@ func (d *direction) sinkFailed(err error) {
 	default:
 		d.c.finish(ClientReset, errnoText(err), resetBackend)
 	}
+}
+
+// dropped ends the connection where nothing is left to go on for: the sink takes nothing any more and has ended, too, and the
+// source, whose bytes are dropped, has all that it had sent. The reset tells the source, which would talk on.
+func (d *direction) dropped(why error) {
+	if !d.other.over.Load() || unacknowledged(d.from.sock) > 0 {
+		return
+	}
+	f, how, lost := None, resetBackend, ClientLost
+	if d.up {
+		how, lost = resetClient, BackendLost
+	}
+	if isLost(why) {
+		f = lost
+	}
+	d.c.finish(f, errnoText(why), how)
 }
 
 // halfClosed bounds how long the other direction may stay open, from the first end on.

@@ -140,16 +140,17 @@ func (r revocations) allow(chains [][]*x509.Certificate, now time.Time) error {
 
 // check looks a verified chain up: the client's certificate first, its authority last. It returns nil if nothing of it
 // is revoked. The authority of the client's own certificate must have a list that is still good.
-// A certificate that is itself among the authorities is trusted without one, but not against one that it is on.
+// The last one, which is among the authorities, is trusted without one, be it the client's own or not, but not against one that
+// it is on.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
-	if len(chain) == 1 && r.lists(chain[0]) {
-		return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
+	if end := len(chain) - 1; r.lists(chain[end]) {
+		return revokedAt(chain, end)
 	}
-	for i := range chain[:max(len(chain)-1, 0)] {
+	for i := range chain[:len(chain)-1] {
 		revoked, why := r.revoked(chain[i], chain[i+1], now)
 		switch {
 		case revoked:
-			return &refusal{ClientCertRevoked, "client certificate revoked" + whose(chain)}
+			return revokedAt(chain, i)
 		case why != "" && i == 0:
 			return &refusal{ClientCertRefused, why + whose(chain)}
 		}
@@ -157,10 +158,20 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) *refusal {
 	return nil
 }
 
-// lists reports whether cert is on a list that an authority which is trusted has signed.
+// revokedAt says that a certificate of a chain is revoked.
+func revokedAt(chain []*x509.Certificate, at int) *refusal {
+	text := "client certificate "
+	if at > 0 {
+		text = authorityOf(chain[at])
+	}
+	return &refusal{ClientCertRevoked, text + "revoked" + whose(chain)}
+}
+
+// lists reports whether cert is on a list of its issuer, which is trusted, too. Nobody can say so of themselves: where a root has
+// the number of a certificate that it has revoked, it is that one which is meant.
 func (r revocations) lists(cert *x509.Certificate) bool {
-	return slices.ContainsFunc(r[string(cert.RawIssuer)], func(l *revocation) bool {
-		return l.signer != nil && l.serials[string(cert.SerialNumber.Bytes())]
+	return !bytes.Equal(cert.RawIssuer, cert.RawSubject) && slices.ContainsFunc(r[string(cert.RawIssuer)], func(l *revocation) bool {
+		return l.signer != nil && l.serials[string(cert.SerialNumber.Bytes())] && cert.CheckSignatureFrom(l.signer) == nil
 	})
 }
 

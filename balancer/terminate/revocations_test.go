@@ -80,6 +80,38 @@ func TestATrustedCertificateThatIsRevokedIsRefused(t *testing.T) {
 	}
 }
 
+// An authority that is trusted, and that another one has revoked, is trusted no more, whether that stands in ca, too, or not.
+func TestATrustedAuthorityThatIsRevokedIsRefused(t *testing.T) {
+	t.Parallel()
+	root := newIssuer(t, "root")
+	below := root.issuer(t, "below") // number 2
+	soon := time.Now().Add(30 * 24 * time.Hour)
+	for _, tt := range []struct {
+		name    string
+		revoked int64 // by root
+		refused bool
+	}{
+		{"it is on the list", 2, true},
+		{"another one is", 5, false},
+		{"one with the number of the root itself, of which nobody could say so", 1, false},
+	} {
+		f := newClientFiles(t)
+		f.trust(t, root, below)
+		f.revoke(t, root.list(t, soon, tt.revoked), below.list(t, soon))
+		in := f.policy(t).trust.Load()
+		leaf := below.leaf(t, 7)
+		for _, sent := range [][]*x509.Certificate{{leaf}, {leaf, below.cert}} {
+			chains, err := in.terms.trusted.verify(sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := in.lists.allow(chains, time.Now()); (err != nil) != tt.refused {
+				t.Errorf("%s: %d certificates in %d chains: %v", tt.name, len(sent), len(chains), err)
+			}
+		}
+	}
+}
+
 // testAuthority is a certificate that signs others and lists.
 func testAuthority(t *testing.T) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
@@ -270,17 +302,21 @@ func (i issuer) sign(t *testing.T, tmpl *x509.Certificate, key *ecdsa.PrivateKey
 }
 
 // list is good for two days until end; the zero end is none.
-func (i issuer) list(t *testing.T, end time.Time) []byte {
+func (i issuer) list(t *testing.T, end time.Time, revoked ...int64) []byte {
 	t.Helper()
 	if end.IsZero() {
-		return i.listFrom(t, time.Now().Add(-time.Hour), end)
+		return i.listFrom(t, time.Now().Add(-time.Hour), end, revoked...)
 	}
-	return i.listFrom(t, end.Add(-48*time.Hour), end)
+	return i.listFrom(t, end.Add(-48*time.Hour), end, revoked...)
 }
 
-func (i issuer) listFrom(t *testing.T, begin, end time.Time) []byte {
+func (i issuer) listFrom(t *testing.T, begin, end time.Time, revoked ...int64) []byte {
 	t.Helper()
 	tmpl := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: begin, NextUpdate: end}
+	for _, serial := range revoked {
+		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: begin})
+	}
 	if end.IsZero() {
 		tmpl.NextUpdate = begin
 	}

@@ -19,6 +19,7 @@ type terms struct {
 	digest  [sha256.Size]byte
 	tickets *ticketRing // nil: none
 	server  *tls.Config // of all connections under these terms; made once, never cloned
+	refuses *tls.Config // of those that offer no protocol of the policy: it agrees to none, and has no certificate
 }
 
 // newTerms are those of p with authorities that are trusted from now on. Files of ticket keys are those of before.
@@ -28,6 +29,10 @@ func (p *Policy) newTerms(trusted *authorities, before *ticketRing) *terms {
 		t.tickets = before.under(t.ticketScope())
 	}
 	t.server = t.newServer()
+	t.refuses = &tls.Config{
+		MinVersion: p.cfg.MinVersion, MaxVersion: p.cfg.MaxVersion, CipherSuites: p.cfg.CipherSuites, CurvePreferences: p.cfg.Curves,
+		NextProtos: []string{""}, SessionTicketsDisabled: true, // no hello offers a protocol without a name (RFC 7301 §3.1)
+	}
 	return t
 }
 
@@ -98,7 +103,7 @@ func (t *terms) newServer() *tls.Config {
 	cfg := &tls.Config{
 		MinVersion: p.cfg.MinVersion, MaxVersion: p.cfg.MaxVersion,
 		CipherSuites: p.cfg.CipherSuites, CurvePreferences: p.cfg.Curves, NextProtos: p.cfg.ALPN,
-		GetConfigForClient:     sameName,
+		GetConfigForClient:     t.admit,
 		GetCertificate:         p.certificate,
 		VerifyConnection:       t.verify,
 		SessionTicketsDisabled: t.tickets == nil,
@@ -123,6 +128,17 @@ func (t *terms) newServer() *tls.Config {
 		}
 	}
 	return cfg
+}
+
+// admit has a client refused that offers protocols, and none of the policy's. crypto/tls does so too, but for one that offers
+// http/1.1 where h2 is asked for: to that it agrees without a protocol, as if it had not offered any.
+func (t *terms) admit(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	ours, theirs := t.policy.cfg.ALPN, hello.SupportedProtos
+	is := func(proto string) bool { return slices.Contains(ours, proto) }
+	if cfg, err := sameName(hello); err != nil || len(ours) == 0 || len(theirs) == 0 || slices.ContainsFunc(theirs, is) {
+		return cfg, err
+	}
+	return t.refuses, nil
 }
 
 // ticketExtra is what a ticket carries of the name that it was made for.

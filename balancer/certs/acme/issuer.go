@@ -21,7 +21,8 @@ type issuer struct {
 	client acmez.Client
 	web    *http.Client
 	log    *slog.Logger
-	turn   chan struct{} // a token for each order under way
+	turn   chan struct{}   // a token for each order under way
+	ctx    context.Context // done when the Manager is stopped
 }
 
 var (
@@ -32,8 +33,9 @@ var (
 // maxOrders bounds the orders under way: whoever names a thousand hosts should not be taken for an attacker.
 const maxOrders = 8
 
-func newIssuer(m *Manager, log *slog.Logger) *issuer {
-	i := &issuer{m: m, web: httpClient(m.cfg.Roots), log: log, turn: make(chan struct{}, maxOrders)}
+// newIssuer makes an issuer that is asked for something until ctx is done.
+func newIssuer(ctx context.Context, m *Manager, log *slog.Logger) *issuer {
+	i := &issuer{m: m, web: httpClient(m.cfg.Roots), log: log, turn: make(chan struct{}, maxOrders), ctx: ctx}
 	i.client = acmez.Client{
 		Client: &acme.Client{
 			Directory: m.cfg.Directory, HTTPClient: i.web, UserAgent: "switchyard",
@@ -110,7 +112,11 @@ func (i *issuer) order(ctx context.Context, csr *x509.CertificateRequest) ([]acm
 	return i.client.ObtainCertificate(ctx, order)
 }
 
-// GetRenewalInfo implements [certmagic.RenewalInfoGetter]: the authority may say when to renew (RFC 9773).
+// GetRenewalInfo implements [certmagic.RenewalInfoGetter]: the authority may say when to renew (RFC 9773). certmagic asks for one
+// certificate after the other, and is not stopped before it has had its answers.
 func (i *issuer) GetRenewalInfo(ctx context.Context, cert certmagic.Certificate) (acme.RenewalInfo, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(i.ctx, cancel)()
 	return i.client.GetRenewalInfo(ctx, cert.Leaf)
 }

@@ -68,6 +68,9 @@ func New(cfg Config) (*Manager, error) {
 		issuer:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
 		ledger:  ledger{pause: retryAfter},
 	}
+	if err := m.checkKeys(); err != nil {
+		return nil, err
+	}
 	m.loadAll()
 	return m, nil
 }
@@ -87,6 +90,25 @@ func checkStorage(path string) error {
 		return errors.New("is not a directory")
 	case info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("may be changed by others (mode %04o)", info.Mode().Perm())
+	}
+	return nil
+}
+
+// checkKeys refuses keys that others may touch: they are made with mode 0600, and copied with any. In a directory that others may
+// not enter, none of them can.
+func (m *Manager) checkKeys() error {
+	if info, err := os.Stat(m.cfg.Storage); err != nil || info.Mode().Perm()&0o011 == 0 {
+		return nil
+	}
+	keys := []string{(&issuer{m: m}).accountKey("account.key")}
+	for _, name := range m.cfg.Names {
+		keys = append(keys, certmagic.StorageKeys.SitePrivateKey(m.issuer, name))
+	}
+	for _, key := range keys {
+		info, err := os.Stat(m.storage.Filename(key))
+		if err == nil && info.Mode().Perm()&0o066 != 0 {
+			return fmt.Errorf("has a key that others may touch (mode %04o): %s", info.Mode().Perm(), key)
+		}
 	}
 	return nil
 }
@@ -175,7 +197,8 @@ func (m *Manager) Start(log *slog.Logger) {
 	}
 	log = log.With("acme", m.issuer)
 	zlog := forwardTo(log, m.ledger.logged)
-	orders := newIssuer(m, log)
+	ctx, cancel := context.WithCancel(context.Background())
+	orders := newIssuer(ctx, m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
@@ -196,7 +219,6 @@ func (m *Manager) Start(log *slog.Logger) {
 		}
 	}
 	m.now.Store(cache)
-	ctx, cancel := context.WithCancel(context.Background())
 	var trying sync.WaitGroup
 	trying.Go(func() { m.tryAgain(ctx, magic, log) })
 	m.stop = func() {

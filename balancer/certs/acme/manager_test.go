@@ -186,6 +186,34 @@ func TestAStorageThatOthersMayChangeIsRefused(t *testing.T) {
 	}
 }
 
+// Keys that were copied into a storage are held to the mode that those have which are made there.
+func TestAStorageWhoseKeysOthersMayReadIsRefused(t *testing.T) {
+	cfg := acme.Config{Names: []string{"a.example.com"}, Directory: "https://ca.example.net/dir", Storage: filepath.Join(t.TempDir(), "storage")}
+	for _, key := range []string{
+		"acme/ca.example.net-dir/accounts/default/account.key", "certificates/ca.example.net-dir/a.example.com/a.example.com.key",
+	} {
+		path := filepath.Join(cfg.Storage, key)
+		for _, tt := range []struct {
+			storage, file fs.FileMode
+			want          string
+		}{
+			{0o755, 0o644, "has a key that others may touch (mode 0644): " + key}, {0o710, 0o640, "has a key that others may touch (mode 0640): " + key},
+			{0o755, 0o600, ""}, {0o700, 0o644, ""},
+		} {
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600), os.Chmod(path, tt.file), os.Chmod(cfg.Storage, tt.storage))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := acme.New(cfg); (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+				t.Errorf("a key of mode %04o in a storage of mode %04o: %v", tt.file, tt.storage, err)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestManagersAreComparedByWhatTheyOrder(t *testing.T) {
 	base := acme.Config{Names: []string{"a.example.com"}, Directory: acme.LetsEncrypt, Email: "a@example.com", Storage: t.TempDir(), TLSALPN: true}
 	m, _ := manager(t, base)

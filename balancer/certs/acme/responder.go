@@ -55,7 +55,7 @@ func (m *responderMap) add(bind netip.AddrPort, path, text string) error {
 			return err
 		}
 		r = newResponder()
-		go r.run(l)
+		go r.run(&few{Listener: l})
 		m.at[bind] = r
 	}
 	r.set(path, text)
@@ -80,6 +80,31 @@ const (
 	requestTime   = 5 * time.Second
 	requestHeader = 8 << 10 // bytes
 )
+
+// mostHeld is how many connections are held at one time: half of the descriptors that the balancer leaves to what is not its own.
+const mostHeld = 32
+
+// few is a listener that closes the connection that it has had the longest for one that comes beyond mostHeld. The authority
+// asks at once; whoever says nothing is closed first. It has one goroutine that accepts.
+type few struct {
+	net.Listener
+	held [mostHeld]net.Conn // some of them closed
+	next int
+}
+
+// Accept implements [net.Listener].
+func (l *few) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if oldest := l.held[l.next]; oldest != nil {
+		_ = oldest.Close() // a second time, perhaps, which does nothing
+	}
+	l.held[l.next] = c
+	l.next = (l.next + 1) % mostHeld
+	return c, nil
+}
 
 func newResponder() *responder {
 	r := &responder{done: make(chan struct{}), texts: map[string]string{}}
