@@ -7,17 +7,22 @@ import (
 	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
+// lookPatience is how long a handshake waits for a look at the files of its policy, which nobody may answer. What was there before
+// is in force then.
+const lookPatience = 3 * time.Second
+
 // handshake speaks TLS with the client as the policy says.
 func (c *Conn) handshake() (Failure, string) {
 	p := c.job.Policy
 	now := time.Now()
-	terms := p.trusted(now, c.terminator.log).terms
+	c.deadline(c.client.sock, now.Add(p.cfg.HandshakeTimeout))
+	look := func(look func()) { c.client.sock.Aside(look, lookPatience) }
+	terms := p.trusted(now, c.terminator.log, look).terms
 	c.terms.Store(terms)
-	cfg := terms.config(now, c.terminator.log)
+	cfg := terms.config(now, c.terminator.log, look)
 	if c.job.Challenge {
 		cfg = p.challenge()
 	}
-	c.deadline(c.client.sock, time.Now().Add(p.cfg.HandshakeTimeout))
 	defer func() { c.hello, c.chosen = nil, nil }() // up to 64 KiB of a stranger's, for as long as the connection lasts
 	err := c.compute(cfg)
 	if err != nil {

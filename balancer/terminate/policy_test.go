@@ -244,7 +244,7 @@ func TestAWatchedFileIsNewsOnlyIfItsContentIs(t *testing.T) {
 	} {
 		write(step.text)
 		now = now.Add(lookEvery)
-		if got := w.get(now, lines); got != step.want {
+		if got := w.get(now, lines, here); got != step.want {
 			t.Errorf("after %q: %q, want %q", step.text, got, step.want)
 		}
 		if said := log.String(); !strings.Contains(said, step.said) || (said == "") != (step.said == "") {

@@ -91,9 +91,9 @@ func (t *terms) ticketScope() [sha256.Size]byte {
 
 // config is what connections hand to crypto/tls, with the ticket keys that are right now. It is one and the same for all of
 // them: no clone of it exists that a session could be carried over to.
-func (t *terms) config(now time.Time, log *slog.Logger) *tls.Config {
+func (t *terms) config(now time.Time, log *slog.Logger, aside aside) *tls.Config {
 	if t.tickets != nil {
-		t.tickets.refresh(t.server, now, log)
+		t.tickets.refresh(t.server, now, log, aside)
 	}
 	return t.server
 }

@@ -80,9 +80,9 @@ func (r *ticketRing) under(digest [sha256.Size]byte) *ticketRing {
 }
 
 // refresh sets the keys that are right at now, if those that cfg has are not.
-func (r *ticketRing) refresh(cfg *tls.Config, now time.Time, log *slog.Logger) {
+func (r *ticketRing) refresh(cfg *tls.Config, now time.Time, log *slog.Logger, aside aside) {
 	if len(r.files) > 0 {
-		r.follow(cfg, now, log)
+		r.follow(cfg, now, log, aside)
 		return
 	}
 	epoch := now.UnixNano() / int64(r.rotate)
@@ -106,10 +106,10 @@ func (r *ticketRing) refresh(cfg *tls.Config, now time.Time, log *slog.Logger) {
 }
 
 // follow sets the keys of the files if they have changed.
-func (r *ticketRing) follow(cfg *tls.Config, now time.Time, log *slog.Logger) {
+func (r *ticketRing) follow(cfg *tls.Config, now time.Time, log *slog.Logger, aside aside) {
 	var all []ticketKey
 	for _, f := range r.files {
-		all = append(all, f.get(now, log)...)
+		all = append(all, f.get(now, log, aside)...)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -61,13 +61,13 @@ func TestTicketKeysOfTheProcessRotate(t *testing.T) {
 	}
 	cfg := &tls.Config{}
 	start := time.Unix(1_000_000*3600, 0)
-	r.refresh(cfg, start, quiet)
+	r.refresh(cfg, start, quiet, here)
 	ticket := ticketOf(t, cfg)
 	for _, tt := range []struct {
 		after time.Duration
 		want  bool
 	}{{0, true}, {59 * time.Minute, true}, {time.Hour, true}, {2*time.Hour + 59*time.Minute, true}, {3 * time.Hour, false}, {time.Hour, false}} {
-		r.refresh(cfg, start.Add(tt.after), quiet)
+		r.refresh(cfg, start.Add(tt.after), quiet, here)
 		if got := opens(t, cfg, ticket); got != tt.want {
 			t.Errorf("after %v a ticket is opened: %v", tt.after, got)
 		}
@@ -82,19 +82,19 @@ func TestTicketKeysRotateAfterTheClockWasAhead(t *testing.T) {
 	}
 	cfg := &tls.Config{}
 	right := time.Unix(1_000_000*3600, 0)
-	r.refresh(cfg, right, quiet)
+	r.refresh(cfg, right, quiet, here)
 	old := ticketOf(t, cfg)
-	r.refresh(cfg, right.Add(365*24*time.Hour), quiet)
-	r.refresh(cfg, right, quiet)
+	r.refresh(cfg, right.Add(365*24*time.Hour), quiet, here)
+	r.refresh(cfg, right, quiet, here)
 	if opens(t, cfg, old) {
 		t.Error("a ticket from before the clock was ahead is opened")
 	}
 	ticket := ticketOf(t, cfg)
-	r.refresh(cfg, right.Add(2*time.Hour), quiet)
+	r.refresh(cfg, right.Add(2*time.Hour), quiet, here)
 	if !opens(t, cfg, ticket) {
 		t.Error("a ticket is not opened after two hours")
 	}
-	r.refresh(cfg, right.Add(3*time.Hour), quiet)
+	r.refresh(cfg, right.Add(3*time.Hour), quiet, here)
 	if opens(t, cfg, ticket) {
 		t.Error("a ticket is opened after three hours: its key does not rotate")
 	}
@@ -114,7 +114,7 @@ func TestTicketsOfAnotherPolicyStayClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := &tls.Config{}
-			r.refresh(cfg, time.Now(), quiet)
+			r.refresh(cfg, time.Now(), quiet, here)
 			all = append(all, cfg)
 		}
 		ticket := ticketOf(t, all[0])
@@ -146,12 +146,12 @@ func TestTicketKeysOfAFileAreFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, now := &tls.Config{}, time.Now()
-	r.refresh(cfg, now, quiet)
+	r.refresh(cfg, now, quiet, here)
 	old := ticketOf(t, cfg)
 	step := func(data []byte, at int) {
 		write(data, at)
 		now = now.Add(lookEvery)
-		r.refresh(cfg, now, quiet)
+		r.refresh(cfg, now, quiet, here)
 	}
 	step([]byte(line(2)+"\n"+line(3)), 2)
 	second := ticketOf(t, cfg)
@@ -166,7 +166,7 @@ func TestTicketKeysOfAFileAreFollowed(t *testing.T) {
 	write([]byte("no keys: secret-bytes"), 4)
 	now = now.Add(lookEvery)
 	for range 3 {
-		r.refresh(cfg, now, slog.New(slog.NewTextHandler(&log, nil)))
+		r.refresh(cfg, now, slog.New(slog.NewTextHandler(&log, nil)), here)
 		now = now.Add(lookEvery)
 	}
 	if !opens(t, cfg, second) {

@@ -131,12 +131,16 @@ func (p *Policy) Follow(now time.Time, log *slog.Logger) {
 }
 
 // trusted is what p goes by now.
-func (p *Policy) trusted(now time.Time, log *slog.Logger) *trust {
+func (p *Policy) trusted(now time.Time, log *slog.Logger, aside aside) *trust {
 	if f := p.files; f != nil && f.mu.TryLock() {
 		if due(&f.looked, now) {
-			p.look(now, log)
+			aside(func() {
+				defer f.mu.Unlock()
+				p.look(now, log)
+			})
+		} else {
+			f.mu.Unlock()
 		}
-		f.mu.Unlock()
 	}
 	return p.trust.Load()
 }

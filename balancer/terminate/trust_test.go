@@ -169,7 +169,7 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 				s.do(f)
 				var log bytes.Buffer
 				now = now.Add(lookEvery)
-				p.trusted(now, slog.New(slog.NewTextHandler(&log, nil)))
+				p.trusted(now, slog.New(slog.NewTextHandler(&log, nil)), here)
 				if got := p.names(); got != s.want {
 					t.Errorf("step %d: in force is %q, want %q", i, got, s.want)
 				}

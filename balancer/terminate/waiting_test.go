@@ -1,9 +1,11 @@
 package terminate
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -92,6 +94,70 @@ func holdsNoTurn(t *testing.T, wait func(certs.Waiter) bool) {
 	term.Wait()
 	if b := term.Stats().Budget; b.Running != 0 || b.Waiting != 0 {
 		t.Errorf("at the end %+v", b)
+	}
+}
+
+// here is the aside of whoever waits for the look.
+func here(look func()) { look() }
+
+// The files of a policy lie where nobody answers any more: one handshake waits for them for a while, and others not at all; what
+// they held before is in force.
+func TestAHandshakeLeavesFilesAloneThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	f := newClientFiles(t)
+	a, b := newIssuer(t, "a"), newIssuer(t, "b")
+	f.trust(t, a)
+	keys := filepath.Join(t.TempDir(), "keys")
+	put := func(key byte) { f.put(t, keys, bytes.Repeat([]byte{key}, shortTicketKey)) }
+	put(1)
+	p, err := NewPolicy(Config{Certificates: &tardy{cert: testCertificate(t)}, ClientAuth: &ClientAuth{CA: f.ca}, Tickets: Tickets{Files: []string{keys}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, hung := make(chan struct{}), make(chan string, 2)
+	ca, ring := p.files.ca, p.trust.Load().terms.tickets.files[0]
+	parseCA, parseKeys := ca.parse, ring.parse
+	ca.parse = func(data []byte) (*authorities, error) { hung <- "ca"; <-answer; return parseCA(data) }
+	ring.parse = func(data []byte) ([]ticketKey, error) { hung <- "keys"; <-answer; return parseKeys(data) }
+	f.trust(t, b)
+	put(2)
+
+	term := New(Options{})
+	name, err := route.ParseName("www.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handshake := func() error {
+		client, server := pipe(t)
+		defer client.Close()
+		ended := make(chan End, 1)
+		term.Start(Job{FD: descriptor(t, server), Name: name, Policy: p, Base: time.Now(), Backends: noBackends{}, Done: func(e End) { ended <- e }})
+		err := tls.Client(client, &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true}).Handshake()
+		_ = client.Close()
+		<-ended
+		return err
+	}
+	patient := make(chan error, 1)
+	go func() { patient <- handshake() }()
+	for range cap(hung) {
+		t.Logf("%s: nobody answers", <-hung)
+		if err := handshake(); err != nil {
+			t.Errorf("a handshake beside one that waits: %v", err)
+		}
+	}
+	if err := <-patient; err != nil {
+		t.Errorf("the handshake that has waited: %v", err)
+	}
+	term.Wait()
+	if got := p.names(); got != "a/" {
+		t.Errorf("in force is %q", got)
+	}
+	close(answer)
+	for end := time.Now().Add(time.Minute); p.names() != "b/" && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := p.names(); got != "b/" {
+		t.Errorf("once there is an answer %q is in force", got)
 	}
 }
 

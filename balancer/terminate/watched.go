@@ -89,20 +89,27 @@ func watch[T any](path string, secret bool, parse func([]byte) (T, error)) (*wat
 	return w, nil
 }
 
+// aside runs a look at files, which their file system may not answer, and returns when that has ended, or before. It is called once
+// for a look that is due, by whoever asks; others go on with what there is meanwhile.
+type aside func(look func())
+
 // get is what the file means now.
-func (w *watched[T]) get(now time.Time, log *slog.Logger) T {
+func (w *watched[T]) get(now time.Time, log *slog.Logger, aside aside) T {
 	if w.mu.TryLock() {
-		w.look(now, log)
-		w.mu.Unlock()
+		if due(&w.looked, now) {
+			aside(func() {
+				defer w.mu.Unlock()
+				w.look(log)
+			})
+		} else {
+			w.mu.Unlock()
+		}
 	}
 	return *w.value.Load()
 }
 
 // look takes the file anew if it has changed. w.mu is held.
-func (w *watched[T]) look(now time.Time, log *slog.Logger) {
-	if !due(&w.looked, now) {
-		return
-	}
+func (w *watched[T]) look(log *slog.Logger) {
 	if w.read(log); w.next != nil {
 		w.take(log)
 	}
