@@ -216,6 +216,31 @@ func TestEveryAlertCanBeRead(t *testing.T) {
 	}
 }
 
+// The log line says what is wrong with a hello, and nothing of what was in it.
+func TestLineSaysWhatIsWrongWithAHello(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		send []byte
+		want string
+	}{
+		{"a malformed extension", craft(extension{extServerName, []byte{0}}), "malformed server_name extension"},
+		{"an address as the name", craft(serverName("192.0.2.7")), "host name: an IP address is not a host name"},
+		{"a space in the name", craft(serverName("a_b c")), "server name holds a byte that no host name has"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, oneHost("a.example.com", testPool("pool", echo(t))))
+			if got, err := exchange(t, s.addr, tt.send); !bytes.Equal(got, alertOf(50)) || err != nil {
+				t.Errorf("got % x, %v, want the alert decode_error", got, err)
+			}
+			if l := s.lines(t, 1)[0]; l.Error != tt.want || l.Cause != CauseBadHello.String() || l.SNI != "" {
+				t.Errorf("the line says %+v, want the error %q", l, tt.want)
+			}
+		})
+	}
+}
+
 // What is not TLS ends as not_tls says, at its first bytes: whether little or more than 16 KB of it comes at once
 // (Envoy 1.35.4 notes).
 func TestPlainTextEndsAsNotTLSSays(t *testing.T) {

@@ -92,7 +92,7 @@ var causeTable = [NumCauses]causeText{
 		"Look for clients that speak plain text to this port; see not_tls."},
 	CauseBadHello: {"bad_hello",
 		"The ClientHello is malformed, or its server name is not a host name.",
-		"`switchyard peek` on a capture says what is wrong and at which byte."},
+		"The log line's error says what is wrong, and `switchyard peek` on a capture at which byte."},
 	CauseHelloTooBig: {"hello_too_big",
 		"The ClientHello announces more than hello_max_size.",
 		"Raise hello_max_size (at most 64KiB); ordinary hellos are below 4 KiB."},

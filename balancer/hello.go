@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 
 	"github.com/seed-23b4a313/switchyard/balancer/proxyheader"
@@ -138,6 +139,9 @@ func (w *worker) refuseHello(s *session, err error) {
 	case errors.Is(err, peek.ErrTooBig):
 		w.refuse(s, CauseHelloTooBig, route.RejectAlert, peek.AlertDecodeError)
 	default:
+		if wrong, ok := errors.AsType[*peek.SyntaxError](err); ok {
+			s.setup.wrong = wrong.What
+		}
 		w.refuse(s, CauseBadHello, route.RejectAlert, peek.AlertDecodeError)
 	}
 }
@@ -158,6 +162,7 @@ func (w *worker) route(s *session) {
 	if st.hello.ServerName != nil {
 		name, err := route.ParseName(st.hello.ServerName)
 		if err != nil {
+			st.wrong = strings.TrimPrefix(err.Error(), "route: ")
 			w.refuse(s, CauseBadHello, route.RejectAlert, peek.AlertDecodeError)
 			return
 		}

@@ -42,6 +42,9 @@ func (w *worker) record(s *session, cause Cause) connRecord {
 	if s.pool != nil {
 		r.pool = s.pool.Name()
 	}
+	if s.setup != nil {
+		r.text = s.setup.wrong
+	}
 	if s.conn != nil {
 		r.terminated(s.conn)
 	}

@@ -93,6 +93,7 @@ type setup struct {
 	hurried  bool   // what came was acknowledged at once: it was incomplete
 	buf      []byte // borrowed: everything received
 	at       int    // the hello begins at buf[at]
+	wrong    string // with the hello, one of a few fixed texts; "": nothing
 	out      []byte // what a backend is sent: PROXY header, hello, what followed it
 	outOwn   []byte // borrowed for out where a PROXY header is prepended
 	sent     int    // of out, to the present backend

@@ -106,12 +106,12 @@ func (c *checker) fileMistake(key string, at file.Path, e *certs.Error, say sayi
 	say(at, c.fileHint(e, at), "%s: %s %w", key, at.V, because{e.Why, e})
 }
 
-// fileHint is the hint of a mistake, with its file as it is written.
+// fileHint is the hint of a mistake. A command in it has the whole path of the file: it is copied to wherever somebody is.
 func (c *checker) fileHint(e *certs.Error, at file.Path) string {
 	if errors.Is(e, fs.ErrNotExist) && e.File != at.V {
 		return "relative paths start at " + c.dir
 	}
-	return strings.ReplaceAll(e.Hint, e.File, at.V)
+	return e.Hint
 }
 
 // coverable are the hosts of a route that must have a certificate, "" for hellos without a name.

@@ -208,7 +208,7 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 		if strings.HasPrefix(key, "keys") && c.pasted(key, at, wrong) {
 			return
 		}
-		hint := strings.ReplaceAll(wrong.Hint, wrong.File, at.V)
+		hint := wrong.Hint
 		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
 			hint = "relative paths start at " + c.dir
 		}

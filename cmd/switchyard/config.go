@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -53,15 +54,26 @@ func (c *configFlag) load(args []string) (path string, cfg *configs.Config, err 
 	return path, cfg, nil
 }
 
-// explainLoad gives err its exit status, and a hint where no file was named.
+// explainLoad gives err its exit status, and a hint where it is known what was meant.
 func (c *configFlag) explainLoad(args []string, err error) error {
 	if mistakes, ok := errors.AsType[configs.Errors](err); ok {
 		return &failure{code: exitConfig, err: mistakes, plain: true}
 	}
-	if errors.Is(err, fs.ErrNotExist) && len(args) == 0 && c.path == "" {
+	switch path, _ := c.file(args); {
+	case errors.Is(err, fs.ErrNotExist) && len(args) == 0 && c.path == "":
 		return withHint(err, "name the configuration file, or start from one under examples")
+	case path == "-", isStream(path):
+		return withHint(err, "the configuration is a file with a name: reloads read it again")
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(err, "let the user of this process read it")
 	}
 	return err
+}
+
+// isStream reports whether path is a pipe or a device, such as /dev/stdin.
+func isStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // completeListeners offers the names of the listeners in the file, as far as the command line names one by now.

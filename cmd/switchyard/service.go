@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -53,7 +55,7 @@ func startService(m *managed) (*service, error) {
 func (s *service) startAdmin(cfg *configs.Admin) error {
 	if cfg.Socket != "" {
 		if err := s.admin.ListenUnix(cfg.Socket); err != nil {
-			return err
+			return explainSocket(cfg.Socket, err)
 		}
 	}
 	if cfg.Listen.IsValid() {
@@ -120,8 +122,23 @@ func (s *service) reloadOnDemand(ctx context.Context, asked <-chan os.Signal) {
 	}
 }
 
+// explainSocket adds what can be done about an admin socket that could not be made.
+func explainSocket(path string, err error) error {
+	dir := filepath.Dir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return withHint(err, "make the directory %s first; in a unit of systemd RuntimeDirectory= does", shown(dir))
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(err, "let the user of this process write to the directory %s, or set another admin.socket", shown(dir))
+	}
+	return err
+}
+
 // explainListen adds what can be done about an address that could not be had.
 func explainListen(err error) error {
+	if _, told := errors.AsType[*failure](err); told {
+		return err
+	}
 	bind, ok := errors.AsType[*balancer.BindError](err)
 	switch {
 	case ok && bind.Hint != "":

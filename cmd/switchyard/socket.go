@@ -48,8 +48,13 @@ func (s *socketFlag) find() (string, error) {
 	if path := configs.SocketOf(file); path != "" {
 		return path, nil
 	}
-	return "", withHint(fmt.Errorf("%s names no admin.socket, or cannot be read", shown(file)),
-		"say where the balancer answers: --socket PATH, or -c with the file that it runs")
+	const hint = "say where the balancer answers: --socket PATH, or -c with the file that it runs"
+	f, err := os.Open(file)
+	if err != nil {
+		return "", withHint(err, hint)
+	}
+	f.Close()
+	return "", withHint(fmt.Errorf("%s names no admin.socket", shown(file)), hint)
 }
 
 // connect returns a client for the running balancer, which answers nobody before it is asked. It must be closed.

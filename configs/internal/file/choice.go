@@ -2,6 +2,7 @@ package file
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -24,7 +25,11 @@ type Option[T any] struct {
 }
 
 func (c *Choice[T, W]) decode(d *decoder, n *yaml.Node, _ *key) {
-	if hint := c.hint(n.Value); hint != "" && n.Kind == yaml.ScalarNode && n.Tag != "!!str" {
+	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && !slices.Contains(c.Words(), n.Value) { // quotes would not make it one
+		hint := c.hint(n.Value)
+		if hint == "" {
+			hint = "it is one of " + strings.Join(c.Words(), ", ")
+		}
 		d.add(d.place(n), hint, "%s must be text, not %s", d.here(), describe(n))
 		return
 	}
