@@ -74,13 +74,18 @@ var serials atomic.Int64
 // certFor makes a certificate for a key and names, good from an hour ago for the given time.
 func certFor(t testing.TB, key crypto.Signer, life time.Duration, names ...string) []byte {
 	t.Helper()
-	now := time.Now()
+	if life < 0 {
+		return bornAt(t, key, time.Now().Add(2*life), -life, names...)
+	}
+	return bornAt(t, key, time.Now().Add(-time.Hour), life+time.Hour, names...)
+}
+
+// bornAt makes a certificate for a key and names, good from then on for the given time.
+func bornAt(t testing.TB, key crypto.Signer, then time.Time, life time.Duration, names ...string) []byte {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serials.Add(1)), Subject: pkix.Name{CommonName: "test"}, DNSNames: names,
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(life),
-	}
-	if life < 0 {
-		template.NotBefore = now.Add(2 * life)
+		NotBefore: then, NotAfter: then.Add(life),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, rootCert(), key.Public(), root())
 	if err != nil {

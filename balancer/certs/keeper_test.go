@@ -261,6 +261,48 @@ func TestNamesMoveFromOnePairToAnotherInTheirTime(t *testing.T) {
 	})
 }
 
+// A certificate for later is taken when it is good, and at once where the present one is not.
+func TestACertificateThatIsNotGoodYetWaits(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	soon := bornAt(t, ecKey(), start.Add(2*time.Hour), life, "a.example.com")
+	for _, c := range []struct {
+		name    string
+		present []byte
+		waits   bool
+	}{
+		{"beside a good one", certFor(t, ecKey(), life, "a.example.com"), true},
+		{"beside one that ends before", certFor(t, ecKey(), 30*time.Minute, "a.example.com"), true},
+		{"beside one that has expired", certFor(t, ecKey(), -time.Minute, "a.example.com"), false},
+		{"beside another one for later", bornAt(t, ecKey(), start.Add(time.Hour), life, "a.example.com"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir, log := t.TempDir(), &journal{}
+			f := PairFile{Cert: write(t, dir, "a.crt", c.present), Key: write(t, dir, "a.key", keyPEM(t, ecKey())), AllowExpired: true}
+			s := open(t, &Config{Pairs: []PairFile{f}})
+			s.start(slog.New(slog.NewTextHandler(log, nil)))
+			first := serial(s, "a.example.com")
+			swap(t, f.Cert, soon)
+			for range 3 {
+				s.refresh(start.Add(time.Minute))
+			}
+			told := Refusals([]*Set{s})
+			if waits := serial(s, "a.example.com") == first; waits != c.waits || waits != (len(told) == 1) {
+				t.Errorf("it waits: %v; want %v; refused are %v", waits, c.waits, told)
+			}
+			if n := strings.Count(log.take(), "is not good before "); c.waits && n != 1 {
+				t.Errorf("the log tells of it %d times", n)
+			}
+			s.refresh(start.Add(31 * time.Minute)) // after the end of the second one
+			s.refresh(start.Add(2*time.Hour + time.Minute))
+			if serial(s, "a.example.com") == first || Refusals([]*Set{s}) != nil {
+				t.Errorf("it was not taken when it was good: %v", Refusals([]*Set{s}))
+			}
+		})
+	}
+}
+
 func TestTheEndOfACertificateIsSpokenOfOnceADay(t *testing.T) {
 	t.Parallel()
 	dir, log := t.TempDir(), &journal{}

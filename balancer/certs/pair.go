@@ -21,7 +21,7 @@ type pair struct {
 	broken  bool      // the files were, at the last look
 	refused [2]Stamp  // what they were then
 	told    bool      // the log says so
-	waits   *loaded   // good, and refused as long as a host has no other certificate; nil: none
+	waits   *loaded   // good, and refused for the time being: see early, and Set.take; nil: none
 	warned  time.Time // when the log last spoke of the end of the certificate
 }
 
@@ -131,7 +131,19 @@ func (l *loaded) add(part Part, warning, bad *Error, wrong *Errors) {
 // one. Whatever is wrong with them is told once, and only if it is still so at the next look.
 func (p *pair) refresh(log *slog.Logger) (changed bool) {
 	l := p.look(log)
-	return l != nil && p.take(l, log)
+	return l != nil && !p.early(l, time.Now(), log) && p.take(l, log)
+}
+
+// early reports whether what look returned is not good yet, while what is there is: it is refused until it is, so that no client
+// meets the gap.
+func (p *pair) early(l *loaded, now time.Time, log *slog.Logger) bool {
+	next, present := l.cert.Certificate.Leaf, p.cert.Certificate.Leaf
+	if !now.Before(next.NotBefore) || now.Before(present.NotBefore) || now.After(present.NotAfter) {
+		return false
+	}
+	p.refuse(l.stamps, Errors{notBefore(p.file, next, "it is taken then; is the clock right?")}, log)
+	p.waits = l
+	return true
 }
 
 // look returns what the files of a pair hold if they have changed and are good; otherwise nil.

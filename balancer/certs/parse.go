@@ -122,13 +122,17 @@ func checkValidity(f PairFile, leaf *x509.Certificate, now time.Time) (warning, 
 			return nil, e
 		}
 	case now.Before(leaf.NotBefore):
-		e.Why, e.Hint = "is not good before "+leaf.NotBefore.UTC().Format(time.DateTime)+" UTC", "is the clock right?"
+		return notBefore(f, leaf, "is the clock right?"), nil
 	case now.After(warnFrom(leaf)):
 		e.Why = "expires on " + day(leaf.NotAfter)
 	default:
 		return nil, nil
 	}
 	return e, nil
+}
+
+func notBefore(f PairFile, leaf *x509.Certificate, hint string) *Error {
+	return &Error{File: f.Cert, Why: "is not good before " + leaf.NotBefore.UTC().Format(time.DateTime) + " UTC", Hint: hint}
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

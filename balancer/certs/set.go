@@ -184,7 +184,7 @@ func (s *Set) refresh(now time.Time) {
 	defer s.mu.Unlock()
 	log, next := s.log.Load(), map[*pair]*loaded{}
 	for _, p := range s.pairs {
-		if l := p.look(log); l != nil {
+		if l := p.look(log); l != nil && !p.early(l, now, log) {
 			next[p] = l
 		}
 	}
