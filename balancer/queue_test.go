@@ -182,25 +182,28 @@ func TestWaitingAcrossLoops(t *testing.T) {
 	p.QueueTimeout, p.QueueSize = time.Minute, 3000
 	s := serve(t, oneHost("a.example.com", p), func(o *Options) { o.Loops = 4 })
 	n := sized(300, 3000)
-	var wg sync.WaitGroup
-	began := time.Now()
-	for range n {
-		wg.Go(func() {
-			got, err := exchange2(t, s.addr)
-			if err != nil || !bytes.Equal(got, helloA) {
-				t.Errorf("client got %d bytes, %v", len(got), err)
-			}
-		})
+	all := func(addr string) time.Duration {
+		var wg sync.WaitGroup
+		began := time.Now()
+		for range n {
+			wg.Go(func() {
+				got, err := exchange2(t, addr)
+				if err != nil || !bytes.Equal(got, helloA) {
+					t.Errorf("client got %d bytes, %v", len(got), err)
+				}
+			})
+		}
+		wg.Wait()
+		return time.Since(began)
 	}
-	wg.Wait()
-	took := time.Since(began)
+	took, withoutLimit := all(s.addr), all(serve(t, oneHost("a.example.com", testPool("pool", echo(t)))).addr)
 	s.quiet(t)
 	s.balanced(t)
 	if st := s.Stats().Pools[0]; st.Waiting != 0 {
 		t.Errorf("%d wait", st.Waiting)
 	}
-	t.Logf("%d connections over 4 slots in %v", n, took)
-	if most := time.Duration(n) * queuePoll / 8; took > most {
+	t.Logf("%d connections over 4 slots in %v, without limits in %v", n, took, withoutLimit)
+	if most := time.Duration(n)*queuePoll/8 + 10*withoutLimit; took > most { // where the machine is busy, both take long
 		t.Errorf("took %v, want less than %v: slots are found by looking, not by being told", took, most)
 	}
 }
