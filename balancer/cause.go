@@ -109,7 +109,7 @@ var causeTable = [NumCauses]causeText{
 		"TLS ends here for this host, and the client's address (with IPv6, its /64) has begun more handshakes than handshakes.per_source and burst allow; it got a reset. Hosts that pass through are not concerned.",
 		"Nothing, if it is one source that floods. If many clients share the address (NAT, or a proxy that sends no PROXY header), raise per_source or burst."},
 	CauseHandshakeLimit: {"handshake_limit",
-		"TLS ends here for this host, and more handshakes were waiting to be computed, or for their time by handshakes.total, than there is room for, or this one waited for a second. Hosts that pass through are not concerned.",
+		"TLS ends here for this host, and more handshakes were waiting to be computed, or for their time by handshakes.total, than there is room for, or this one waited too long: 8 s after many came at once, a second in a flood. Hosts that pass through are not concerned.",
 		"Look for a flood of handshakes, and at handshakes.total; more cores, or tickets that clients keep, make room."},
 	CauseHandshakeTimeout: {"handshake_timeout",
 		"TLS ends here for this host, and the client did not complete the handshake within handshake_timeout.",

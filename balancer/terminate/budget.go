@@ -13,10 +13,14 @@ import (
 //
 // A handshake takes a turn to compute, and gives it up whenever it waits for its client: slow clients take nothing from
 // the others. Of those that wait for a turn, the ones that are half through come first, since ending them frees what they
-// hold. New ones wait in a bounded queue, and for a bounded time.
+// hold.
+//
+// New ones wait in a queue. One that many have come to at once, as after a backend or a network was gone, is worked off: it
+// may be long, and whoever is in it may wait for [burst]. One that has not been empty for so long is of a flood, which no
+// waiting helps: it is kept short, so that whoever is served has not waited for long.
 type Budget struct {
 	turns    int           // at one time
-	queue    int           // new handshakes that may wait
+	queue    int           // new handshakes that may wait in a flood; in a burst, burstRoom times as many
 	patience time.Duration // how long they may
 
 	crowded atomic.Bool // a new one would be refused: told without a lock, and perhaps late
@@ -25,9 +29,17 @@ type Budget struct {
 	due     time.Time     // when the next one may begin
 	paced   int           // those that wait for that
 	running int
-	begun   []*turn // handshakes that go on, the first to be served at the front
-	fresh   []*turn // new ones
+	begun   []*turn   // handshakes that go on, the first to be served at the front
+	fresh   []*turn   // new ones
+	since   time.Time // when the first came into fresh, which has not been empty from then on; zero: it is empty
 }
+
+// What a burst is allowed, see [Budget]. A handshake takes 0.2 ms, with RSA 1.5, so that for each turn some thousands are through
+// within burst; one that waits holds its hello and a goroutine, some 12 KiB.
+const (
+	burst     = 8 * time.Second // the default handshake_timeout is 10 s
+	burstRoom = 16              // of Budget.queue
+)
 
 // BudgetStats are what a Budget is doing.
 type BudgetStats struct {
@@ -67,9 +79,24 @@ func (b *Budget) pace(every time.Duration) {
 // paceSlack is how far handshakes may lag behind their times and catch up: it evens out how they arrive.
 const paceSlack = 20 * time.Millisecond
 
-// note keeps crowded what it is. b.mu is held.
+// room is how many new handshakes may wait for a turn at now. b.mu is held.
+func (b *Budget) room(now time.Time) int {
+	if b.since.IsZero() || now.Sub(b.since) < burst {
+		return b.queue * burstRoom
+	}
+	return b.queue
+}
+
+// note keeps since and crowded what they are. b.mu is held.
 func (b *Budget) note() {
-	full := len(b.fresh) >= b.queue
+	now := time.Now()
+	switch {
+	case len(b.fresh) == 0:
+		b.since = time.Time{}
+	case b.since.IsZero():
+		b.since = now
+	}
+	full := len(b.fresh) >= b.room(now)
 	if b.every > 0 {
 		full = full || b.paced >= max(min(b.queue, int(b.patience/b.every)), 1)
 	}
@@ -124,8 +151,8 @@ func (b *Budget) await(stop <-chan struct{}) error {
 	}
 }
 
-// begin waits for the first turn of a handshake. The error is errBusy. The caller owes a yield.
-func (b *Budget) begin(stop <-chan struct{}) (*turn, error) {
+// begin waits for the first turn of a handshake, and not longer than most. The error is errBusy. The caller owes a yield.
+func (b *Budget) begin(stop <-chan struct{}, most time.Duration) (*turn, error) {
 	if err := b.await(stop); err != nil {
 		return nil, err
 	}
@@ -137,14 +164,16 @@ func (b *Budget) begin(stop <-chan struct{}) (*turn, error) {
 		t.held = true
 		return t, nil
 	}
-	if len(b.fresh) >= b.queue {
+	now := time.Now()
+	if len(b.fresh) >= b.room(now) {
 		b.mu.Unlock()
 		return nil, errBusy
 	}
 	b.fresh = append(b.fresh, t)
 	b.note()
+	wait := min(max(b.patience, burst-now.Sub(b.since)/2), most) // not all until the same moment
 	b.mu.Unlock()
-	late := time.NewTimer(b.patience)
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
 	case <-t.ready:

@@ -14,19 +14,19 @@ import (
 func TestTurnsAreBoundedAndThoseThatGoOnComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Budget{turns: 1, queue: 8, patience: time.Second}
-		first, err := b.begin(nil)
+		first, err := b.begin(nil, time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
 		waits := first // half through, it waits for its client
 		waits.yield()
-		second, _ := b.begin(nil)
+		second, _ := b.begin(nil, time.Hour)
 		var order []string
 		var mu sync.Mutex
 		note := func(what string) { mu.Lock(); order = append(order, what); mu.Unlock() }
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			third, err := b.begin(nil)
+			third, err := b.begin(nil, time.Hour)
 			if err != nil {
 				t.Error(err)
 				return
@@ -55,23 +55,119 @@ func TestTurnsAreBoundedAndThoseThatGoOnComeFirst(t *testing.T) {
 	})
 }
 
+// Many who come at once are all served, if that takes less than burst and there are no more than there is room for.
+func TestABurstOfHandshakesIsWorkedOff(t *testing.T) {
+	const most, takes = 64 * burstRoom, burst / (64 * burstRoom * 5 / 4)
+	for _, c := range []struct {
+		name            string
+		n               int
+		takes, wait     time.Duration
+		served, refused int
+		longest         time.Duration
+	}{
+		{"as many as there is room for", most + 1, takes, time.Hour, most + 1, 0, most * takes},
+		{"more", most + 11, takes, time.Hour, most + 1, 10, most * takes},
+		{"that take too long", 201, burst / 100, time.Hour, 101, 100, burst}, // the 101st is given its turn in the last moment
+		{"of those who do not wait so long", 201, burst / 100, burst / 4, 26, 175, burst / 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &Budget{turns: 1, queue: 64, patience: time.Second}
+				began := time.Now()
+				var served, refused, longest atomic.Int64
+				var wg sync.WaitGroup
+				for range c.n {
+					wg.Go(func() {
+						turn, err := b.begin(nil, c.wait)
+						longest.Store(max(longest.Load(), int64(time.Since(began))))
+						if err != nil {
+							refused.Add(1)
+							return
+						}
+						served.Add(1)
+						time.Sleep(c.takes)
+						turn.yield()
+					})
+					synctest.Wait()
+				}
+				wg.Wait()
+				// At one moment, a turn that becomes free and the end of a wait may come in either order.
+				if got := int(served.Load()); got < c.served-1 || got > c.served || got+int(refused.Load()) != c.n {
+					t.Errorf("%d served and %d refused, want %d and %d", got, refused.Load(), c.served, c.refused)
+				}
+				if got := time.Duration(longest.Load()); got > c.longest || got < c.longest-2*c.takes {
+					t.Errorf("the longest has waited %v, want %v", got, c.longest)
+				}
+				if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || b.crowded.Load() || !b.since.IsZero() {
+					t.Errorf("at the end %+v, crowded: %v, since %v", s, b.crowded.Load(), b.since)
+				}
+			})
+		})
+	}
+}
+
+// A flood, which does not end, is told from a burst: from then on the queue is short, and whoever is served has waited for less than
+// patience.
+func TestInAFloodTheQueueOfHandshakesIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Budget{turns: 1, queue: 64, patience: time.Second}
+		const takes, every = 10 * time.Millisecond, 5 * time.Millisecond // twice as many as can be served
+		var served, late atomic.Int64
+		var wg sync.WaitGroup
+		began := time.Now()
+		for time.Since(began) < time.Minute {
+			wg.Go(func() {
+				came := time.Now()
+				turn, err := b.begin(nil, time.Hour)
+				if err != nil {
+					return
+				}
+				served.Add(1)
+				if came.Sub(began) > 2*burst && time.Since(came) > b.patience {
+					late.Add(1)
+				}
+				time.Sleep(takes)
+				turn.yield()
+			})
+			time.Sleep(every)
+		}
+		synctest.Wait()
+		if s := b.Stats(); s.Waiting > 64 {
+			t.Errorf("after a minute %d wait", s.Waiting)
+		}
+		wg.Wait()
+		if n, most := int(served.Load()), int(time.Minute/takes); n < most*99/100 || late.Load() > 0 {
+			t.Errorf("%d were served, of %d possible; %d had waited for too long", n, most, late.Load())
+		}
+		if _, err := b.begin(nil, time.Hour); err != nil || b.room(time.Now()) != 64*burstRoom {
+			t.Errorf("once it is over: %v, with room for %d", err, b.room(time.Now()))
+		}
+	})
+}
+
 func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &Budget{turns: 1, queue: 2, patience: time.Second}
-		held, _ := b.begin(nil)
+		b := &Budget{turns: 1, queue: 3, patience: burst / 4}
+		held, _ := b.begin(nil, time.Hour)
+		for _, then := range []time.Duration{0, burst * 98 / 100, burst / 2} { // one that waits is always there
+			time.Sleep(then)
+			go func() { _, _ = b.begin(nil, time.Hour) }()
+			synctest.Wait()
+		}
+		time.Sleep(burst * 24 / 100)
 		stop := make(chan struct{})
 		var late, stopped error
 		var wg sync.WaitGroup
-		wg.Go(func() { _, late = b.begin(nil) })
-		wg.Go(func() { _, stopped = b.begin(stop) })
+		wg.Go(func() { _, late = b.begin(nil, time.Hour) })
+		wg.Go(func() { _, stopped = b.begin(stop, time.Hour) })
 		synctest.Wait()
-		if _, err := b.begin(nil); !errors.Is(err, errBusy) || !b.crowded.Load() {
-			t.Errorf("a third in a queue of two: %v; crowded: %v", err, b.crowded.Load())
+		if _, err := b.begin(nil, time.Hour); !errors.Is(err, errBusy) || !b.crowded.Load() {
+			t.Errorf("a fourth in a queue of three: %v; crowded: %v", err, b.crowded.Load())
 		}
 		close(stop)
 		began := time.Now()
 		wg.Wait()
-		if waited := time.Since(began); waited != time.Second || !errors.Is(late, errBusy) || !errors.Is(stopped, errBusy) {
+		if waited := time.Since(began); waited != b.patience || !errors.Is(late, errBusy) || !errors.Is(stopped, errBusy) {
 			t.Errorf("%v and %v after %v", late, stopped, waited)
 		}
 		held.yield()
@@ -95,7 +191,7 @@ func TestHandshakesArePaced(t *testing.T) {
 		stop := make(chan struct{})
 		for i := range 20 {
 			wg.Go(func() {
-				turn, err := b.begin(map[bool]chan struct{}{i == 5: stop}[true])
+				turn, err := b.begin(map[bool]chan struct{}{i == 5: stop}[true], time.Hour)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -126,7 +222,7 @@ func TestHandshakesArePaced(t *testing.T) {
 		}
 		b.pace(0)
 		for range 20 {
-			turn, err := b.begin(nil)
+			turn, err := b.begin(nil, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +240,7 @@ func TestThoseThatArePacedAreBounded(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				turn, err := b.begin(nil)
+				turn, err := b.begin(nil, time.Hour)
 				if err != nil {
 					refused.Add(1)
 					return
@@ -177,7 +273,7 @@ func TestNoTurnIsLost(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 200 {
-				turn, err := b.begin(nil)
+				turn, err := b.begin(nil, time.Hour)
 				if err != nil {
 					continue
 				}

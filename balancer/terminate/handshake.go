@@ -36,7 +36,7 @@ func (c *Conn) handshake() (Failure, string) {
 
 // compute makes the handshake when it is its turn.
 func (c *Conn) compute(cfg *tls.Config) error {
-	turn, err := c.terminator.budget.begin(c.stop)
+	turn, err := c.terminator.budget.begin(c.stop, c.job.Policy.cfg.HandshakeTimeout*4/5) // the rest is for the handshake
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 type Options struct {
 	// Turns is how many handshakes are computed at one time. Zero: [DefaultTurns].
 	Turns int
-	// Queue is how many new handshakes wait for a turn at the most. Zero: 256 for each turn.
+	// Queue is how many new handshakes wait for a turn at the most, in a flood; see [Budget]. Zero: 256 for each turn.
 	Queue int
-	// Patience is how long a new handshake waits for a turn at the most. Zero: 1 s.
+	// Patience is how long a new handshake waits for a turn at the most, in a flood. Zero: 1 s.
 	Patience time.Duration
 	// Connections bounds the connections. Zero: no bound.
 	Connections int64
