@@ -460,7 +460,7 @@ func TestChecksComeFromTheSource(t *testing.T) {
 	checker := New(nil)
 	defer checker.Close()
 	reports := make(chan Report, 1000)
-	check := &pool.Check{Interval: time.Second, FastInterval: time.Millisecond}
+	check := &pool.Check{Interval: time.Second, FastInterval: time.Millisecond, Timeout: 10 * time.Second}
 	checker.Watch(addr, check, netip.MustParseAddr("127.0.0.9"), func(r Report) { reports <- r })
 	if r, got := <-reports, <-from; r.Error != "" || got.Addr() != netip.MustParseAddr("127.0.0.9") {
 		t.Errorf("error %q, connection from %v", r.Error, got)
