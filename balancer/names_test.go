@@ -146,12 +146,7 @@ func TestNameOfOurOwnListenerIsIgnored(t *testing.T) {
 			t.Parallel()
 			z := &zone{}
 			z.set(nil, "127.0.2.1", "127.0.2.9") // nobody listens on .9
-			free, err := net.Listen("tcp", ":0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			port := uint16(free.Addr().(*net.TCPAddr).Port)
-			free.Close()
+			port := freePort(t).Port()
 			cfg := oneHost("a.example.com", named(port))
 			bind := netip.AddrPortFrom(netip.Addr{}, port)
 			if c.bind != "" {

@@ -75,20 +75,23 @@ func TestARemovedListenerServesItsQueue(t *testing.T) {
 		t.Errorf("changed: %s", d)
 	}
 	mustWrite(t, half, helloA[20:])
-	for i, c := range append(conns, half) {
+	conns = append(conns, half)
+	for i, c := range conns {
 		want := [][]byte{helloA, nameless}[i%2]
-		if i == len(conns) {
+		if c == half {
 			want = helloA
 		}
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("connection %d of the queue: %v", i, err)
 		}
-		c.Close()
 	}
-	if c, err := net.Dial("tcp", addr); err == nil {
+	if c, err := net.Dial("tcp", addr); err == nil { // as long as its connections live the kernel gives the port to nobody else
 		c.Close()
 		t.Error("the address of the removed listener takes connections")
+	}
+	for _, c := range conns {
+		c.Close()
 	}
 	s.quiet(t)
 }
@@ -100,6 +103,7 @@ func TestListenersThatStayAreNotReopened(t *testing.T) {
 	cfg.Listeners[0].Bind = append(cfg.Listeners[0].Bind, at)
 	s := serve(t, cfg)
 	kernel, before := s.addr, s.sockets()
+	holds := open(t, kernel, helloA, helloA) // the port, which the kernel would give to somebody else once nobody has it
 	steps := []struct {
 		name    string
 		change  func(*Config)
@@ -140,6 +144,7 @@ func TestListenersThatStayAreNotReopened(t *testing.T) {
 		c.Close()
 		t.Error("the address that was taken away takes connections")
 	}
+	holds.Close()
 	if got := s.Addrs("edge"); !slices.Equal(got, []netip.AddrPort{at}) {
 		t.Errorf("the renamed listener is at %v", got)
 	}

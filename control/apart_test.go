@@ -76,7 +76,7 @@ func TestTheWatcherLoadsWhatHasHung(t *testing.T) {
 	t.Parallel()
 	y := impatient(t, base, 200*time.Millisecond)
 	began, answer := y.hang(t)
-	y.write(t, strings.TrimPrefix(toSpare, still))
+	y.replace(t, strings.TrimPrefix(toSpare, still))
 	told := func() int { return len(y.lines(t, "the configuration file is not loaded yet, and is tried again")) }
 	eventually(t, "the line about it", func() bool { return told() == 1 && began.Load() == 1 && y.Manager.apart.left.Load() == 1 })
 	time.Sleep(10 * quick.poll)

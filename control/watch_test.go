@@ -350,7 +350,7 @@ func TestAFileThatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
 		return
 	}
 	y := start(t, base)
-	y.write(t, base+"# first\n")
+	y.replace(t, base+"# first\n")
 	eventually(t, "a change", func() bool { return y.Status().Reloads[resultApplied] == 1 })
 	f, err := os.OpenFile(y.path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {

@@ -224,6 +224,16 @@ func TestADirectoryThatMayNotBeSearchedIsAnOutage(t *testing.T) {
 	}
 }
 
+// answered asks until there is an answer. To a patience that is short, so that a test is, a busy machine looks like a file system
+// that does not answer; one that does not answer goes on not to.
+func answered(ask func() (*Choice, error)) (c *Choice, err error) {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		if c, err = ask(); err == nil || time.Since(began) > 10*time.Second {
+			return c, err
+		}
+	}
+}
+
 // A file system that does not answer keeps a few who look into one directory. Whoever comes then is told so in time, or shown
 // what was read before, and nobody the default.
 func TestADirectoryThatDoesNotAnswerKeepsAFew(t *testing.T) {
@@ -268,7 +278,7 @@ func TestADirectoryThatDoesNotAnswerKeepsAFew(t *testing.T) {
 	}
 	close(answers)
 	kept.Wait()
-	if c, err := later(s, "b.example.com"); err != nil || !c.Default {
+	if c, err := answered(func() (*Choice, error) { return later(s, "b.example.com") }); err != nil || !c.Default {
 		t.Errorf("a name that there is no file of, once it answers: %v, %v", c, err)
 	}
 }
@@ -287,7 +297,7 @@ func TestFilesThatDoNotAnswerKeepNobodyElse(t *testing.T) {
 	if c, err := choose(s, "b.example.com"); c != nil || err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("the name itself: %v, %v", c, err)
 	}
-	if c, err := choose(s, "a.example.com"); err != nil || c.Names[0] != "a.example.com" {
+	if c, err := answered(func() (*Choice, error) { return later(s, "a.example.com") }); err != nil || c.Names[0] != "a.example.com" {
 		t.Errorf("another name: %v, %v", c, err)
 	}
 	leave()

@@ -20,9 +20,10 @@ const checksAtOnce = 512
 // Checker runs the checks of all pools: one for each address, source and check, however many pools share it.
 // Close ends its goroutines.
 type Checker struct {
-	log   *slog.Logger
-	slots chan struct{} // one taken per check under way
-	dial  func(ctx context.Context, to netip.AddrPort, source netip.Addr) (net.Conn, error)
+	log    *slog.Logger
+	slots  chan struct{} // one taken per check under way
+	linger time.Duration // the constant, but in tests of what backends find
+	dial   func(ctx context.Context, to netip.AddrPort, source netip.Addr) (net.Conn, error)
 
 	born    time.Time
 	ctx     context.Context // ends with Close
@@ -48,6 +49,7 @@ func New(log *slog.Logger) *Checker {
 	c := &Checker{
 		log:     log,
 		slots:   make(chan struct{}, checksAtOnce),
+		linger:  linger,
 		dial:    dial,
 		born:    time.Now(),
 		targets: make(map[place][]*target),

@@ -216,7 +216,8 @@ func TestFailuresAndTheirReasons(t *testing.T) {
 	verified := pool.Check{Type: pool.CheckTLS, SNI: "backend.example.com", Verify: pool.VerifyCA, CA: trust(a)}
 	edit := func(c pool.Check, f func(*pool.Check)) pool.Check { f(&c); return c }
 	short := func(c pool.Check) pool.Check { c.Timeout = time.Second; return c } // a busy machine may take some of it to connect
-	days := func(n int) time.Time { return time.Now().AddDate(0, 0, n).UTC().Truncate(time.Second) }
+	now := time.Now().UTC().Truncate(time.Second)                                // once: a certificate, and what is said of it, are not made in the same second
+	days := func(n int) time.Time { return now.AddDate(0, 0, n) }
 	for _, c := range []struct {
 		name    string
 		backend func(net.Conn)
@@ -459,7 +460,7 @@ func TestChecksComeFromTheSource(t *testing.T) {
 	checker := New(nil)
 	defer checker.Close()
 	reports := make(chan Report, 1000)
-	check := &pool.Check{Interval: time.Second, FastInterval: time.Millisecond}
+	check := &pool.Check{Interval: time.Second, FastInterval: time.Millisecond, Timeout: 10 * time.Second}
 	checker.Watch(addr, check, netip.MustParseAddr("127.0.0.9"), func(r Report) { reports <- r })
 	if r, got := <-reports, <-from; r.Error != "" || got.Addr() != netip.MustParseAddr("127.0.0.9") {
 		t.Errorf("error %q, connection from %v", r.Error, got)

@@ -115,7 +115,7 @@ func (p *probe) farewell() error {
 	if p.tcp == nil {
 		return nil
 	}
-	_ = p.tcp.SetDeadline(earlier(p.deadline, time.Now().Add(linger)))
+	_ = p.tcp.SetDeadline(earlier(p.deadline, time.Now().Add(p.target.checker.linger)))
 	if p.ctx.Err() != nil {
 		p.abort() // which may have been overridden
 	}

@@ -269,8 +269,8 @@ func TestLateWatcherIsToldAtOnce(t *testing.T) {
 		check := &pool.Check{Interval: time.Second}
 		var first, late heard
 		l.Watch(backendA, check, netip.Addr{}, first.told)
-		if reports, checks := first.count(), len(l.dials()); reports > checks {
-			t.Errorf("%d reports of %d checks", reports, checks)
+		if told, checks := first.count(), len(l.dials()); told > checks { // the first may be due at once
+			t.Errorf("%d reports of %d checks", told, checks)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -308,8 +308,8 @@ func TestStop(t *testing.T) {
 		}
 		var again heard
 		l.Watch(backendA, check, netip.Addr{}, again.told)
-		if again.count() > 0 {
-			t.Error("what was found out before is not forgotten")
+		if r := again.last(); r.Successes > 1 { // one, if the first check was due at once
+			t.Errorf("what was found out before is not forgotten: %+v", r)
 		}
 	})
 }

@@ -14,9 +14,8 @@ func TestAListEndsWithTheFirstAuthorityThatHasNone(t *testing.T) {
 	t.Parallel()
 	ours, partners, others := newIssuer(t, "ours"), newIssuer(t, "partners"), newIssuer(t, "others")
 	below := ours.issuer(t, "below")
-	day := func(n int) time.Time {
-		return time.Now().Truncate(time.Second).Add(time.Duration(n) * 24 * time.Hour).UTC()
-	}
+	now := time.Now().Truncate(time.Second).UTC() // once: a list and what is wanted of it are not made in the same second
+	day := func(n int) time.Time { return now.Add(time.Duration(n) * 24 * time.Hour) }
 	for _, tt := range []struct {
 		name  string
 		lists [][]byte

@@ -124,7 +124,10 @@ func TestCertificatesAreOrderedByHTTP01(t *testing.T) {
 		})
 	}
 	eventually(t, "the end of listening", log, func() bool {
-		_, err := http.Get("http://" + cfg.HTTPBind.String())
+		res, err := http.Get("http://" + cfg.HTTPBind.String())
+		if err == nil {
+			res.Body.Close() // or its goroutines wait for somebody to read it
+		}
 		return err != nil
 	})
 }
