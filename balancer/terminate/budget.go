@@ -28,10 +28,11 @@ type Budget struct {
 	every   time.Duration // between the beginnings of two, on average; 0: no bound
 	due     time.Time     // when the next one may begin
 	paced   int           // those that wait for that
+	pacing  standing      // as for them
 	running int
-	begun   []*turn   // handshakes that go on, the first to be served at the front
-	fresh   []*turn   // new ones
-	since   time.Time // when the first came into fresh, which has not been empty from then on; zero: it is empty
+	begun   []*turn  // handshakes that go on, the first to be served at the front
+	fresh   []*turn  // new ones
+	turning standing // as for them
 }
 
 // What a burst is allowed, see [Budget]. A handshake takes 0.2 ms, with RSA 1.5, so that for each turn some thousands are through
@@ -40,6 +41,40 @@ const (
 	burst     = 8 * time.Second // the default handshake_timeout is 10 s
 	burstRoom = 16              // of Budget.queue
 )
+
+// standing is since when there has always been somebody in a queue; the zero value: there is nobody.
+type standing time.Time
+
+// note takes down how many there are.
+func (s *standing) note(n int, now time.Time) {
+	switch {
+	case n == 0:
+		*s = standing{}
+	case time.Time(*s).IsZero():
+		*s = standing(now)
+	}
+}
+
+// at is for how long that has been at now.
+func (s standing) at(now time.Time) time.Duration {
+	if time.Time(s).IsZero() {
+		return 0
+	}
+	return now.Sub(time.Time(s))
+}
+
+// room is how many may wait in a queue at now.
+func (b *Budget) room(s standing, now time.Time) int {
+	if s.at(now) < burst {
+		return b.queue * burstRoom
+	}
+	return b.queue
+}
+
+// wait is how long somebody may who comes into a queue at now; those of a flood that has just begun not all until the same moment.
+func (b *Budget) wait(s standing, now time.Time, most time.Duration) time.Duration {
+	return min(max(b.patience, burst-s.at(now)/2), most)
+}
 
 // BudgetStats are what a Budget is doing.
 type BudgetStats struct {
@@ -79,33 +114,22 @@ func (b *Budget) pace(every time.Duration) {
 // paceSlack is how far handshakes may lag behind their times and catch up: it evens out how they arrive.
 const paceSlack = 20 * time.Millisecond
 
-// room is how many new handshakes may wait for a turn at now. b.mu is held.
-func (b *Budget) room(now time.Time) int {
-	if b.since.IsZero() || now.Sub(b.since) < burst {
-		return b.queue * burstRoom
-	}
-	return b.queue
-}
-
-// note keeps since and crowded what they are. b.mu is held.
+// note keeps crowded, and since when there is somebody who waits, what they are. b.mu is held.
 func (b *Budget) note() {
 	now := time.Now()
-	switch {
-	case len(b.fresh) == 0:
-		b.since = time.Time{}
-	case b.since.IsZero():
-		b.since = now
-	}
-	full := len(b.fresh) >= b.room(now)
+	b.turning.note(len(b.fresh), now)
+	b.pacing.note(b.paced, now)
+	full := len(b.fresh) >= b.room(b.turning, now)
 	if b.every > 0 {
-		full = full || b.paced >= max(min(b.queue, int(b.patience/b.every)), 1)
+		within := b.wait(b.pacing, now, burst) / b.every
+		full = full || b.paced >= max(min(b.room(b.pacing, now), int(within)), 1)
 	}
 	b.crowded.Store(full)
 }
 
 // reserve is how long a new handshake has to wait for its time, in the order of the calls. ok is false if it would be too
 // long. The caller owes a paced-- where it is not 0. b.mu is held.
-func (b *Budget) reserve() (wait time.Duration, ok bool) {
+func (b *Budget) reserve(most time.Duration) (wait time.Duration, ok bool) {
 	if b.every <= 0 {
 		return 0, true
 	}
@@ -113,7 +137,8 @@ func (b *Budget) reserve() (wait time.Duration, ok bool) {
 	if early := now.Add(-paceSlack); b.due.Before(early) {
 		b.due = early
 	}
-	if wait = max(b.due.Sub(now), 0); wait > b.patience || wait > 0 && b.paced >= b.queue {
+	wait = max(b.due.Sub(now), 0)
+	if wait > b.wait(b.pacing, now, most) || wait > 0 && b.paced >= b.room(b.pacing, now) {
 		return 0, false
 	}
 	b.due = b.due.Add(b.every)
@@ -125,9 +150,9 @@ func (b *Budget) reserve() (wait time.Duration, ok bool) {
 }
 
 // await waits for the time of a new handshake. The error is errBusy.
-func (b *Budget) await(stop <-chan struct{}) error {
+func (b *Budget) await(stop <-chan struct{}, most time.Duration) error {
 	b.mu.Lock()
-	wait, ok := b.reserve()
+	wait, ok := b.reserve(most)
 	b.mu.Unlock()
 	switch {
 	case !ok:
@@ -153,7 +178,8 @@ func (b *Budget) await(stop <-chan struct{}) error {
 
 // begin waits for the first turn of a handshake, and not longer than most. The error is errBusy. The caller owes a yield.
 func (b *Budget) begin(stop <-chan struct{}, most time.Duration) (*turn, error) {
-	if err := b.await(stop); err != nil {
+	began := time.Now()
+	if err := b.await(stop, most); err != nil {
 		return nil, err
 	}
 	t := &turn{budget: b, ready: make(chan struct{}, 1)}
@@ -165,13 +191,13 @@ func (b *Budget) begin(stop <-chan struct{}, most time.Duration) (*turn, error) 
 		return t, nil
 	}
 	now := time.Now()
-	if len(b.fresh) >= b.room(now) {
+	if len(b.fresh) >= b.room(b.turning, now) {
 		b.mu.Unlock()
 		return nil, errBusy
 	}
 	b.fresh = append(b.fresh, t)
 	b.note()
-	wait := min(max(b.patience, burst-now.Sub(b.since)/2), most) // not all until the same moment
+	wait := b.wait(b.turning, now, max(most-now.Sub(began), b.patience))
 	b.mu.Unlock()
 	late := time.NewTimer(wait)
 	defer late.Stop()

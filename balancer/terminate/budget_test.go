@@ -98,8 +98,8 @@ func TestABurstOfHandshakesIsWorkedOff(t *testing.T) {
 				if got := time.Duration(longest.Load()); got > c.longest || got < c.longest-2*c.takes {
 					t.Errorf("the longest has waited %v, want %v", got, c.longest)
 				}
-				if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || b.crowded.Load() || !b.since.IsZero() {
-					t.Errorf("at the end %+v, crowded: %v, since %v", s, b.crowded.Load(), b.since)
+				if s := b.Stats(); s.Running != 0 || s.Waiting != 0 || b.crowded.Load() || b.turning != (standing{}) {
+					t.Errorf("at the end %+v, crowded: %v, standing since %v", s, b.crowded.Load(), time.Time(b.turning))
 				}
 			})
 		})
@@ -139,8 +139,8 @@ func TestInAFloodTheQueueOfHandshakesIsShort(t *testing.T) {
 		if n, most := int(served.Load()), int(time.Minute/takes); n < most*99/100 || late.Load() > 0 {
 			t.Errorf("%d were served, of %d possible; %d had waited for too long", n, most, late.Load())
 		}
-		if _, err := b.begin(nil, time.Hour); err != nil || b.room(time.Now()) != 64*burstRoom {
-			t.Errorf("once it is over: %v, with room for %d", err, b.room(time.Now()))
+		if _, err := b.begin(nil, time.Hour); err != nil || b.room(b.turning, time.Now()) != 64*burstRoom {
+			t.Errorf("once it is over: %v, with room for %d", err, b.room(b.turning, time.Now()))
 		}
 	})
 }
@@ -182,7 +182,8 @@ func TestTheQueueOfNewHandshakesIsBoundedInLengthAndTime(t *testing.T) {
 func TestHandshakesArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Budget{turns: 1, queue: 16, patience: time.Second}
-		b.pace(100 * time.Millisecond)
+		const every = burst / 10
+		b.pace(every)
 		began := time.Now()
 		var at []time.Duration
 		refused := 0
@@ -203,7 +204,7 @@ func TestHandshakesArePaced(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		if s := b.Stats(); s.Waiting != 10 || s.Every != 100*time.Millisecond || !b.crowded.Load() {
+		if s := b.Stats(); s.Waiting != 10 || s.Every != every || !b.crowded.Load() {
 			t.Errorf("doing %+v, crowded: %v", s, b.crowded.Load())
 		}
 		close(stop)
@@ -211,7 +212,7 @@ func TestHandshakesArePaced(t *testing.T) {
 		want := []time.Duration{0}
 		for i := range 10 {
 			if i != 4 { // the one that was stopped; its time is nobody's
-				want = append(want, time.Duration(i+1)*100*time.Millisecond-paceSlack)
+				want = append(want, time.Duration(i+1)*every-paceSlack)
 			}
 		}
 		if !slices.Equal(at, want) || refused != 10 {
@@ -234,11 +235,11 @@ func TestHandshakesArePaced(t *testing.T) {
 // Not more wait for their time than for a turn.
 func TestThoseThatArePacedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &Budget{turns: 50, queue: 2, patience: time.Second} // nobody waits for a turn
+		b := &Budget{turns: 100, queue: 2, patience: time.Second} // nobody waits for a turn
 		b.pace(time.Millisecond)
 		var refused atomic.Int64
 		var wg sync.WaitGroup
-		for range 50 {
+		for range 100 {
 			wg.Go(func() {
 				turn, err := b.begin(nil, time.Hour)
 				if err != nil {
@@ -249,7 +250,7 @@ func TestThoseThatArePacedAreBounded(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if passed := 50 - refused.Load(); passed < 20 || passed > 24 { // those that the slack lets through at once, and two
+		if passed := 100 - refused.Load(); passed < 20+2*burstRoom || passed > 24+2*burstRoom { // those that the slack lets through at once, and two
 			t.Errorf("%d passed", passed)
 		}
 	})
@@ -273,7 +274,7 @@ func TestNoTurnIsLost(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 200 {
-				turn, err := b.begin(nil, time.Hour)
+				turn, err := b.begin(nil, time.Millisecond)
 				if err != nil {
 					continue
 				}

@@ -75,8 +75,8 @@ type Drain struct {
 // a PROXY header tells it if there is one: clients behind one NAT, or behind a proxy that sends no PROXY header, are one source.
 type Handshakes struct {
 	Mapping
-	// How many handshakes are begun for each second or minute, of all clients together. Those that come faster wait, up to a
-	// second, and are refused then (`handshake_limit`). Absent: as many as the cores can compute.
+	// How many handshakes are begun for each second or minute, of all clients together. Those that come faster wait, up to 8
+	// seconds if they come all at once and up to one in a flood, and are refused then (`handshake_limit`). Absent: as many as the cores can compute.
 	Total Rate `yaml:"total" min:"1/m" max:"100000/s" good:"400/s" bad:"400"`
 	// How many handshakes a source may begin for each second or minute, on average. What goes beyond is reset before anything is
 	// computed for it (`handshake_rate`). Absent: as many as it likes.
