@@ -114,6 +114,33 @@ func TestAFloodOfKeyUpdatesIsCutOff(t *testing.T) {
 	}
 }
 
+// Clients who come all at once are all served, be they more than may wait in a flood. The short form has no more than that: a
+// slow machine may take longer for the long one than anybody waits.
+func TestABurstOfClientsIsServed(t *testing.T) {
+	t.Parallel()
+	r := carrying(t, sink)
+	clients := make([]*net.TCPConn, sized(100, 1000))
+	for i := range clients {
+		clients[i] = dial(t, r.addr)
+	}
+	var failed atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for _, c := range clients {
+		all.Go(func() {
+			c.SetDeadline(time.Now().Add(time.Minute))
+			if err := tls.Client(c, &tls.Config{ServerName: carried, InsecureSkipVerify: true}).Handshake(); err != nil && failed.Add(1) == 1 {
+				t.Errorf("the first that failed: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d clients within %v", len(clients), time.Since(began))
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of %d failed", n, len(clients))
+	}
+}
+
 // floodEnv tells the flooding process whom to flood.
 const floodEnv = "SWITCHYARD_TEST_FLOOD"
 
