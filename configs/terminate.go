@@ -237,10 +237,14 @@ func (c *checker) authorities(p file.Path) *x509.CertPool {
 	if !ok {
 		return nil
 	}
-	authorities := x509.NewCertPool()
-	if !authorities.AppendCertsFromPEM(data) {
-		c.errorf(p, "it must be PEM, with BEGIN CERTIFICATE", "ca: %s holds no certificate", p.V)
+	all, wrong := certs.Authorities(c.path(p.V), data)
+	if wrong != nil {
+		c.errorf(p, wrong.Hint, "ca: %s %s", p.V, wrong.Why)
 		return nil
+	}
+	authorities := x509.NewCertPool()
+	for _, cert := range all {
+		authorities.AddCert(cert)
 	}
 	return authorities
 }

@@ -129,6 +129,7 @@ func certificates(t testing.TB) (dir string) {
 	_, otherLists := authority(t, "others", privateA)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+	curve := []byte("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n")
 	for name, f := range map[string]struct {
 		data []byte
 		mode os.FileMode
@@ -144,6 +145,9 @@ func certificates(t testing.TB) (dir string) {
 		"old.crt": {certOld, 0o644}, "both.pem": {append(keyA, certA...), 0o600}, "open.key": {keyA, 0o644},
 		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
+		"damaged.crt": {slices.Concat(curve, damage(clients)), 0o644}, "joined.crt": {slices.Concat(bytes.TrimSpace(broken), clients), 0o644},
+		"cut.crt": {clients[:len(clients)-40], 0o644}, "damaged.crl": {slices.Concat(curve, damage(clientLists)), 0o644},
+		"text.crt": {slices.Concat([]byte("\ufeff# clients\r\n"), bytes.ReplaceAll(clients, []byte("\n"), []byte("\r\n")), []byte("# end")), 0o644},
 	} {
 		path := filepath.Join(dir, "certs", name)
 		if err := os.WriteFile(path, f.data, 0o600); err != nil {
@@ -154,6 +158,11 @@ func certificates(t testing.TB) (dir string) {
 		}
 	}
 	return dir
+}
+
+// damage puts what is no base64 into a file in PEM.
+func damage(file []byte) []byte {
+	return bytes.Replace(file, []byte("-----\nM"), []byte("-----\n*"), 1)
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

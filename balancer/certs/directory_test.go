@@ -104,7 +104,7 @@ func TestADirectoryIsFollowed(t *testing.T) {
 			t.Errorf("a broken file: %v, %v", third, err)
 		}
 	}
-	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "holds no certificate") {
+	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "is damaged: block 1 (line 1) has no END") {
 		t.Errorf("of a broken file the log says %q", text)
 	}
 	if e := Expiries([]*Set{s}); len(e) != 1 || e[0].File != dir || e[0].Name != "a.example.com" || !e[0].NotAfter.Equal(second.NotAfter) {

@@ -76,7 +76,38 @@ var flaws = []flaw{
 	{"a certificate that is no DER", func(t *testing.T, dir string) Config {
 		broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 		return one(write(t, dir, "x", broken), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
-	}, PartCert, "x", "and its key are no usable pair: x509: malformed certificate", ""},
+	}, PartCert, "x", "cannot be used: block 1 (CERTIFICATE, line 1): x509: malformed certificate", ""},
+	{"a chain with a damaged certificate", func(t *testing.T, dir string) Config {
+		leaf, damaged := certFor(t, ecKey(), life, "a.example.com"), bytes.Replace(certFor(t, otherKey(), life), []byte("M"), []byte("*"), 1)
+		return one(write(t, dir, "x", leaf, damaged, leaf), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 2 (CERTIFICATE, line ", "copy it again"},
+	{"a chain with a certificate that is no DER", func(t *testing.T, dir string) Config {
+		leaf, broken := certFor(t, ecKey(), life, "a.example.com"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+		return one(write(t, dir, "x", leaf, broken), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "cannot be used: block 2 (CERTIFICATE, line ", ""},
+	{"a damaged certificate before its chain", func(t *testing.T, dir string) Config {
+		leaf, chain := certFor(t, ecKey(), life, "a.example.com"), certFor(t, otherKey(), life)
+		return one(write(t, dir, "x", bytes.Replace(leaf, []byte("M"), []byte("*"), 1), chain), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 1 (CERTIFICATE, line 1) is not base64 in line 2", "copy it again"},
+	{"a certificate and a chain that were joined without a newline", func(t *testing.T, dir string) Config {
+		leaf, chain := certFor(t, ecKey(), life, "a.example.com"), certFor(t, otherKey(), life)
+		return one(write(t, dir, "x", bytes.TrimSpace(leaf), chain), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 1 (CERTIFICATE, line 1) ends in line ", "these are files that were joined without a newline between them: have -----BEGIN on a line of its own"},
+	{"a certificate that openssl calls trusted, in a chain", func(t *testing.T, dir string) Config {
+		leaf, trusted := certFor(t, ecKey(), life, "a.example.com"), bytes.ReplaceAll(certFor(t, otherKey(), life), []byte("CERT"), []byte("TRUSTED CERT"))
+		return one(write(t, dir, "x", leaf, trusted), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "cannot be used: block 2 (TRUSTED CERTIFICATE, line ", "convert it: openssl x509 -in x -out x.pem"},
+	{"a key that was cut", func(t *testing.T, dir string) Config {
+		key := keyPEM(t, ecKey())
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", key[:len(key)-40]))
+	}, PartKey, "x", "is damaged: block 1 (PRIVATE KEY, line 1) has no END", "the file was cut: copy it again, whole"},
+	{"a key that is none", func(t *testing.T, dir string) Config {
+		key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("not DER")})
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", key))
+	}, PartKey, "x", "cannot be used: block 1 (PRIVATE KEY, line 1): failed to parse private key", ""},
+	{"text in UTF-16", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte("\xff\xfe-\x00")), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 x > x.pem"},
 	{"a short RSA key", func(t *testing.T, dir string) Config {
 		p := pairIn(t, dir, "a", shortKey(), "a.example.com")
 		return one(p.Cert, p.Key)
@@ -229,18 +260,24 @@ func TestNoMessageQuotesAKey(t *testing.T) {
 	for _, key := range [][]byte{keyPEM(t, ecKey()), keyPEM(t, otherKey()), keyPEM(t, rsaKey()), keyPEM(t, edKey()), keyPEM(t, shortKey())} {
 		keys = append(keys, bytes.Split(key, []byte("\n"))[1])
 	}
-	torn := flaw{name: "a torn key", make: func(t *testing.T, dir string) Config {
-		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
-		whole := keyPEM(t, ecKey())
-		write(t, dir, "a.key", whole[:len(whole)-40])
-		return one(p.Cert, p.Key)
-	}}
-	mangled := flaw{name: "a mangled key", make: func(t *testing.T, dir string) Config {
-		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
-		write(t, dir, "a.key", bytes.Replace(keyPEM(t, ecKey()), []byte("M"), []byte("N"), 3))
-		return one(p.Cert, p.Key)
-	}}
-	for _, c := range append([]flaw{torn, mangled}, flaws...) {
+	damaged := func(name string, damage func(key string) string) flaw {
+		return flaw{name: name, make: func(t *testing.T, dir string) Config {
+			p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+			write(t, dir, "a.key", []byte(damage(string(keyPEM(t, ecKey())))))
+			return one(p.Cert, p.Key)
+		}}
+	}
+	all := append([]flaw{
+		damaged("a torn key", func(key string) string { return key[:len(key)-40] }),
+		damaged("a mangled key", func(key string) string { return strings.Replace(key, "M", "N", 3) }),
+		damaged("a key that is not base64", func(key string) string { return strings.Replace(key, "M", "*", 1) }),
+		damaged("a key on one line", func(key string) string { return strings.ReplaceAll(key, "\n", "") }),
+		damaged("a key without its BEGIN", func(key string) string { return key[len("-----BEGIN PRIVATE KEY-----\n"):] }),
+		damaged("a key in the place of its type", func(key string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(key, "\n", ""), "KEY-----M", "KEY M")
+		}),
+	}, flaws...)
+	for _, c := range all {
 		cfg := c.make(t, t.TempDir())
 		_, err := Open(&cfg)
 		if err == nil {

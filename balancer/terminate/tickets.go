@@ -143,7 +143,7 @@ const (
 var errTicketKeys = errors.New("neither 48 nor 80 bytes, nor lines of base64 that are")
 
 // parseTicketKeys reads a file of keys: the bytes of one, or lines of base64.
-func parseTicketKeys(data []byte) (keys []ticketKey, err error) {
+func parseTicketKeys(_ string, data []byte) (keys []ticketKey, err error) {
 	if isTicketKey(data) {
 		return []ticketKey{ticketKey(data)}, nil
 	}

@@ -194,7 +194,7 @@ func TestFilesOfTicketKeys(t *testing.T) {
 		{"base64 of 47 bytes", base64.StdEncoding.EncodeToString(key[1:]), 0},
 		{"a good line and a bad one", in64 + "\nabc\n", 0},
 	} {
-		keys, err := parseTicketKeys([]byte(tt.data))
+		keys, err := parseTicketKeys("keys", []byte(tt.data))
 		if len(keys) != tt.keys || (err == nil) != (tt.keys > 0) {
 			t.Errorf("%s: %d keys, %v", tt.name, len(keys), err)
 		}
