@@ -86,6 +86,9 @@ func load(f PairFile) (l loaded, wrong Errors) {
 	if l.cert, bad = parse(f, inCert, inKey); bad != nil {
 		return l, Errors{bad}
 	}
+	if bad = f.misplaced(l.cert); bad != nil {
+		return l, Errors{bad}
+	}
 	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
 	l.add(PartCert, warning, bad, &wrong)
 	return l, wrong
