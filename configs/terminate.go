@@ -200,21 +200,18 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 			files[fmt.Sprintf("keys[%d]", i)] = k
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(files)) {
-		at := files[key]
-		if !at.IsSet() || c.path(at.V) != wrong.File {
-			continue
-		}
-		if strings.HasPrefix(key, "keys") && c.pasted(key, at, wrong) {
-			return
-		}
-		hint := wrong.Hint
-		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
-			hint = "relative paths start at " + c.dir
-		}
-		say(at, hint, "%s: %s: %w", key, at.V, because{wrong.Why, wrong})
+	at := files[wrong.Key]
+	switch {
+	case !at.IsSet(): // missing or wrong, and said so
+		return
+	case strings.HasPrefix(wrong.Key, "keys") && c.pasted(wrong.Key, at, wrong):
 		return
 	}
+	hint := wrong.Hint
+	if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
+		hint = "relative paths start at " + c.dir
+	}
+	say(at, hint, "%s: %s: %w", wrong.Key, at.V, because{wrong.Why, wrong})
 }
 
 func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {

@@ -105,6 +105,40 @@ var flaws = []flaw{
 		key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("not DER")})
 		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", key))
 	}, PartKey, "x", "cannot be used: block 1 (PRIVATE KEY, line 1): failed to parse private key", ""},
+	{"a certificate in DER", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", derOf(certFor(t, ecKey(), life, "a.example.com"))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is a certificate in DER, and not PEM", "convert it: openssl x509 -inform DER -in x -out x.pem"},
+	{"a key in DER", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", derOf(keyPEM(t, ecKey()))))
+	}, PartKey, "x", "is a private key in DER, and not PEM", "convert it: openssl pkey -inform DER -in x -out x.pem && chmod 600 x.pem"},
+	{"a certificate in DER for a key", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", derOf(certFor(t, ecKey(), life, "a.example.com"))))
+	}, PartKey, "x", "is a certificate in DER, and not PEM", "it must be PEM, with BEGIN PRIVATE KEY"},
+	{"PKCS#12", func(t *testing.T, dir string) Config {
+		path := write(t, dir, "x.p12", []byte("\x30\x82\x03\x4e\x02\x01\x03\x30\x82\x03\x14"))
+		return one(path, path)
+	}, PartCert, "x.p12", "is PKCS#12, and not PEM", "convert it: openssl pkcs12 -in x.p12 -nodes -out x.p12.pem && chmod 600 x.p12.pem"},
+	{"PKCS#7 in DER", func(t *testing.T, dir string) Config {
+		data := []byte("\x30\x82\x03\x4e\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x82\x03\x3f")
+		return one(write(t, dir, "x", data), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is PKCS#7, and not PEM", "convert it: openssl pkcs7 -inform DER -in x -print_certs -out x.pem"},
+	{"PKCS#7 in PEM", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte(block("PKCS7", 40))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "holds no certificate, but PKCS#7", "convert it: openssl pkcs7 -in x -print_certs -out x.pem"},
+	{"a request for a certificate", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte(block("CERTIFICATE REQUEST", 40))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "holds no certificate, but a request for one", "name the file that the authority has sent for it"},
+	{"a public key", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", []byte(block("PUBLIC KEY", 40))))
+	}, PartKey, "x", "holds no private key, but a public one", "name the file of the private one"},
+	{"a key of OpenSSH", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", []byte(block("OPENSSH PRIVATE KEY", 40))))
+	}, PartKey, "x", "is a key of OpenSSH, in a format of its own",
+		"convert a copy, which works for ECDSA and RSA: cp x x.pem && ssh-keygen -p -N '' -m PKCS8 -f x.pem"},
+	{"a certificate alone, and no file of a key", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		return one(p.Cert, p.Cert)
+	}, PartKey, "a.crt", "holds no private key", "name the file of the key with `key`"},
 	{"text in UTF-16", func(t *testing.T, dir string) Config {
 		return one(write(t, dir, "x", []byte("\xff\xfe-\x00")), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
 	}, PartCert, "x", "is text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 x > x.pem"},
@@ -165,6 +199,12 @@ var flaws = []flaw{
 	}, PartDir, "x", "is not a directory", ""},
 }
 
+// derOf is what the first block of a file holds.
+func derOf(file []byte) []byte {
+	block, _ := pem.Decode(file)
+	return block.Bytes
+}
+
 func chmod(t testing.TB, path string, mode fs.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
@@ -197,6 +237,26 @@ func TestWhatIsWrongIsToldWithItsFile(t *testing.T) {
 				t.Errorf("hint: %q, want %q", hint, c.hint)
 			}
 		})
+	}
+}
+
+// What is advised for a key that others may touch leaves it one that the process can read.
+func TestWhoIsToOwnAKeyIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		owner, me int
+		want      string
+	}{
+		{"one's own", 998, 998, "chmod 600 a.key"},
+		{"root's own", 0, 0, "chmod 600 a.key"},
+		{"root's, and the process is not root", 0, 998, "give it, or a copy, to the user of this process: chown 998 a.key && chmod 600 a.key"},
+		{"another user's", 1000, 998, "give it, or a copy, to the user of this process: chown 998 a.key && chmod 600 a.key"},
+		{"a user's, and the process is root", 998, 0, "chown root a.key && chmod 600 a.key, or run this as the user that it belongs to"},
+	} {
+		if got := accessHint("a.key", c.owner, c.me); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func (b *Block) isCertificate() bool {
 // certificate is what b holds.
 func (b *Block) certificate() (*x509.Certificate, *Error) {
 	if b.Type != "CERTIFICATE" { // crypto/tls would pass over it
-		what, hint := b.instead()
+		what, hint := b.insteadOf("CERTIFICATE")
 		wrong := b.Unusable("it is " + what)
 		wrong.Hint = hint
 		return nil, wrong
@@ -110,13 +110,28 @@ func missing(f PairFile, cert, key *content) *Error {
 	case len(cert.chain) == 0:
 		return HoldsNo(f.Cert, cert.data, "CERTIFICATE")
 	case key.key == nil:
-		wrong := HoldsNo(f.Key, key.data, "PRIVATE KEY")
-		wrong.Part = PartKey
-		return wrong
+		return noKey(f, key)
+	case key.key.Type == "OPENSSH PRIVATE KEY":
+		return &Error{Part: PartKey, File: f.Key, Why: "is a key of OpenSSH, in a format of its own",
+			Hint: fmt.Sprintf("convert a copy, which works for ECDSA and RSA: cp %[1]s %[1]s.pem && ssh-keygen -p -N '' -m PKCS8 -f %[1]s.pem", f.Key)}
 	case key.key.isEncrypted():
 		return &Error{Part: PartKey, File: f.Key, Why: "is encrypted with a passphrase", Hint: "decrypt it: openssl pkey -in KEY -out PLAIN"}
 	}
 	return nil
+}
+
+// noKey says that there is none in the file where it should be.
+func noKey(f PairFile, key *content) *Error {
+	wrong := HoldsNo(f.Key, key.data, "PRIVATE KEY")
+	wrong.Part = PartKey
+	switch {
+	case f.Key != f.Cert: // it was meant to be a key
+	case f.base != "":
+		wrong.Hint = "put the key into it, too, or have them in two files: .crt and .key"
+	default:
+		wrong.Hint = "name the file of the key with `key`"
+	}
+	return wrong
 }
 
 // isEncrypted reports whether a key takes a passphrase.

@@ -15,11 +15,18 @@ import (
 
 // FileError says what is wrong with a file that a [Config] names. It never quotes what the file holds.
 type FileError struct {
+	Key  string // what the file is named by: "ca", "crl", "keys[0]"; "" for one that has changed
 	File string
 	Why  string
 	Hint string // what to do; "" where there is nothing to suggest
 
 	err error
+}
+
+// of says what the file is named by.
+func (e *FileError) of(key string) *FileError {
+	e.Key = key
+	return e
 }
 
 func (e *FileError) Error() string { return "terminate: " + e.File + ": " + e.Why }
