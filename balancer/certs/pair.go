@@ -52,6 +52,9 @@ func openPair(number int, f PairFile) (p *pair, wrong Errors) {
 		time.Sleep(pause)
 		pause *= 2
 	}
+	if wrong == nil {
+		p.loaded.warnings = append(p.loaded.warnings, misgivings(f, p.cert)...)
+	}
 	for _, e := range slices.Concat(p.loaded.warnings, wrong) {
 		e.Index = number
 	}
