@@ -167,7 +167,7 @@ func (c *checker) backendFiles(t *file.BackendTLS) *certs.Set {
 	cfg := &certs.Config{CA: c.path(t.CA.V)}
 	if t.Cert.IsSet() && t.Key.IsSet() { // otherwise missing or wrong, and said so
 		// A default, since a client's certificate need not be for a name. Backends say themselves if it has expired.
-		cfg.Pairs = []certs.PairFile{{Cert: c.path(t.Cert.V), Key: c.path(t.Key.V), Default: true, AllowExpired: true}}
+		cfg.Pairs = []certs.PairFile{{Cert: c.path(t.Cert.V), Key: c.path(t.Key.V), Default: true, AllowExpired: true, Client: true}}
 	}
 	if cfg.CA == "" && cfg.Pairs == nil {
 		return nil

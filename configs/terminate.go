@@ -200,21 +200,18 @@ func (c *checker) policyMistake(t *file.Terminate, wrong *terminate.FileError, s
 			files[fmt.Sprintf("keys[%d]", i)] = k
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(files)) {
-		at := files[key]
-		if !at.IsSet() || c.path(at.V) != wrong.File {
-			continue
-		}
-		if strings.HasPrefix(key, "keys") && c.pasted(key, at, wrong) {
-			return
-		}
-		hint := wrong.Hint
-		if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
-			hint = "relative paths start at " + c.dir
-		}
-		say(at, hint, "%s: %s: %w", key, at.V, because{wrong.Why, wrong})
+	at := files[wrong.Key]
+	switch {
+	case !at.IsSet(): // missing or wrong, and said so
+		return
+	case strings.HasPrefix(wrong.Key, "keys") && c.pasted(wrong.Key, at, wrong):
 		return
 	}
+	hint := wrong.Hint
+	if errors.Is(wrong, fs.ErrNotExist) && wrong.File != at.V {
+		hint = "relative paths start at " + c.dir
+	}
+	say(at, hint, "%s: %s: %w", wrong.Key, at.V, because{wrong.Why, wrong})
 }
 
 func (c *checker) backendTLS(name string, t *file.BackendTLS) *terminate.BackendTLS {
@@ -237,10 +234,14 @@ func (c *checker) authorities(p file.Path) *x509.CertPool {
 	if !ok {
 		return nil
 	}
-	authorities := x509.NewCertPool()
-	if !authorities.AppendCertsFromPEM(data) {
-		c.errorf(p, "it must be PEM, with BEGIN CERTIFICATE", "ca: %s holds no certificate", p.V)
+	all, wrong := certs.Authorities(c.path(p.V), data)
+	if wrong != nil {
+		c.errorf(p, wrong.Hint, "ca: %s %s", p.V, wrong.Why)
 		return nil
+	}
+	authorities := x509.NewCertPool()
+	for _, cert := range all {
+		authorities.AddCert(cert)
 	}
 	return authorities
 }

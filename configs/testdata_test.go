@@ -124,11 +124,20 @@ func certificates(t testing.TB) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(2), DNSNames: []string{"www.example.com"}, NotBefore: issuer.NotBefore, NotAfter: issuer.NotAfter,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, issuer, privateA.Public(), privateB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	expiredList := revoked(t, issuer, privateB, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 	partners, partnerLists := authority(t, "partners", privateA)
 	_, otherLists := authority(t, "others", privateA)
 	locked := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+	curve := []byte("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n")
 	for name, f := range map[string]struct {
 		data []byte
 		mode os.FileMode
@@ -144,6 +153,10 @@ func certificates(t testing.TB) (dir string) {
 		"old.crt": {certOld, 0o644}, "both.pem": {append(keyA, certA...), 0o600}, "open.key": {keyA, 0o644},
 		"readable.key": {keyA, 0o444}, "writable.key": {keyA, 0o622}, "empty": {nil, 0o600},
 		"locked.key": {locked, 0o600}, "broken.crt": {broken, 0o644},
+		"client.crt":  {slices.Concat(client, partners), 0o644},
+		"damaged.crt": {slices.Concat(curve, damage(clients)), 0o644}, "joined.crt": {slices.Concat(bytes.TrimSpace(broken), clients), 0o644},
+		"cut.crt": {clients[:len(clients)-40], 0o644}, "damaged.crl": {slices.Concat(curve, damage(clientLists)), 0o644},
+		"text.crt": {slices.Concat([]byte("\ufeff# clients\r\n"), bytes.ReplaceAll(clients, []byte("\n"), []byte("\r\n")), []byte("# end")), 0o644},
 	} {
 		path := filepath.Join(dir, "certs", name)
 		if err := os.WriteFile(path, f.data, 0o600); err != nil {
@@ -154,6 +167,11 @@ func certificates(t testing.TB) (dir string) {
 		}
 	}
 	return dir
+}
+
+// damage puts what is no base64 into a file in PEM.
+func damage(file []byte) []byte {
+	return bytes.Replace(file, []byte("-----\nM"), []byte("-----\n*"), 1)
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

@@ -29,19 +29,42 @@ func openAuthorities(path string) (a *authorities, wrong *Error) {
 	return a, wrong
 }
 
-// loadAuthorities reads certificates to trust. A file that is missing or holds none is an error: to go on without it would
-// be to trust somebody else.
+// Authorities reads the certificates to trust out of a file in PEM. A file that holds none is an error, and so is one of which
+// anything is damaged: to go on without it would be to trust somebody else.
+func Authorities(path string, data []byte) (all []*x509.Certificate, wrong *Error) {
+	for b, wrong := range Blocks(path, data) {
+		if wrong != nil {
+			return nil, wrong
+		}
+		if !b.isCertificate() {
+			continue
+		}
+		cert, wrong := b.certificate()
+		if wrong != nil {
+			return nil, wrong
+		}
+		all = append(all, cert)
+	}
+	if len(all) == 0 {
+		return nil, HoldsNo(path, data, "CERTIFICATE")
+	}
+	return all, nil
+}
+
+// loadAuthorities reads a file of authorities.
 func loadAuthorities(path string) (pool *x509.CertPool, stamp Stamp, wrong *Error) {
 	f, wrong := readFile(path, maxAuthorities, false)
+	var all []*x509.Certificate
 	if wrong == nil {
-		pool = x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(f.Data) {
-			wrong = &Error{File: path, Why: "holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
-		}
+		all, wrong = Authorities(path, f.Data)
 	}
 	if wrong != nil {
 		wrong.Part = PartCA
 		return nil, f.Stamp, wrong
+	}
+	pool = x509.NewCertPool()
+	for _, cert := range all {
+		pool.AddCert(cert)
 	}
 	return pool, f.Stamp, nil
 }

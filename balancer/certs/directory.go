@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -43,13 +44,31 @@ func wildcardBases(name string) []base {
 
 // variants are the ways to write the files of a base name.
 func variants(path string) [4]PairFile {
+	base := filepath.Base(path)
 	one := func(ext string) PairFile {
-		return PairFile{Cert: path + ext, Key: path + ext, AllowExpired: true}
+		return PairFile{Cert: path + ext, Key: path + ext, AllowExpired: true, base: base}
 	}
 	return [...]PairFile{
 		one(".pem"), one(".pem.ecdsa"), one(".pem.rsa"),
-		{Cert: path + ".crt", Key: path + ".key", AllowExpired: true},
+		{Cert: path + ".crt", Key: path + ".key", AllowExpired: true, base: base},
 	}
+}
+
+// misplaced says that a certificate is for nothing that the name of its file is looked for.
+func (f *PairFile) misplaced(c *Choice) *Error {
+	want := f.base
+	if parent, wildcard := strings.CutPrefix(want, "_."); wildcard {
+		want = "*." + parent
+	}
+	if want == "" || c.isFor(want) || c.isFor("*."+want) {
+		return nil
+	}
+	return notFor(c, want)
+}
+
+// notFor says that a certificate is in a file with the name of another one.
+func notFor(c *Choice, want string) *Error {
+	return &Error{File: c.File, Why: "is not for " + want, Hint: "the name of a file says what it is for", misplaced: true}
 }
 
 // maxName is the longest name that is looked for: that of a host (RFC 1035 §2.3.4).
@@ -90,12 +109,15 @@ func (d *directory) read(b base, name string, log *slog.Logger, asking *asking) 
 		if e.outage && e != now.lost {
 			entry.place.tell(e, log)
 		}
+		if e.misplaced && b.want == "" {
+			continue // it might have had the wildcard, and is known not to
+		}
 		err = errors.Join(err, d.wrong(e))
 	}
 	for _, c := range now.list {
 		switch {
 		case b.want != "" && !c.isFor(b.want):
-			err = errors.Join(err, d.wrong(&Error{File: c.File, Why: "is not for " + b.want, Hint: "the name of a file says what it is for"}))
+			err = errors.Join(err, d.wrong(notFor(c, b.want)))
 		case c.isFor(name):
 			list = append(list, c)
 		}

@@ -64,11 +64,80 @@ func TestABrokenFileOfADirectoryIsNoReasonForAnotherCertificate(t *testing.T) {
 			t.Errorf("%s: with a default, Covers returns %v", name, got)
 		}
 	}
-	if text := log.take(); strings.Count(text, "not taken") != 5 {
-		t.Errorf("of five files that cannot be read the log says %q", text)
+	if text := log.take(); strings.Count(text, "not taken") != 7 {
+		t.Errorf("of seven files that are not good the log says %q", text)
 	}
-	if told := Refusals([]*Set{s, s}); len(told) != 1 || told[0].File != dir || !strings.HasSuffix(told[0].Why, ", and 4 more") {
+	if told := Refusals([]*Set{s, s}); len(told) != 1 || told[0].File != dir || !strings.HasSuffix(told[0].Why, ", and 6 more") {
 		t.Errorf("refused are %v", told)
+	}
+}
+
+// A certificate in a file with the name of another one is never shown, and told of, even where the wildcard is shown in its place.
+func TestACertificateInTheFileOfAnotherOneIsToldOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		file  string
+		names []string // of its certificate
+		asked string
+		shown string // the file of the certificate that is shown
+		why   string // "": nothing is told
+	}{
+		{"beside the wildcard", "c.example.com.pem", []string{"a.example.com"}, "c.example.com", "_.example.com.pem", "is not for c.example.com"},
+		{"with the wildcard, too", "c.example.com.pem", []string{"a.example.com", "*.example.com"}, "c.example.com", "c.example.com.pem", ""},
+		{"for names below it, which nobody has asked for", "c.example.com.pem", []string{"*.c.example.com"}, "x.c.example.com", "c.example.com.pem", ""},
+		{"for one name below it", "c.example.com.pem", []string{"x.c.example.com"}, "x.c.example.com", "default.crt", "is not for c.example.com"},
+		{"the wildcard of another domain", "_.c.example.com.pem", []string{"*.example.com"}, "x.c.example.com", "", "is not for *.c.example.com"},
+		{"the wildcard by its own name", "*.c.example.com.pem", []string{"*.c.example.com"}, "x.c.example.com", "*.c.example.com.pem", ""},
+	} {
+		dir := t.TempDir()
+		s, log, _ := counted(t, dir)
+		def := pairIn(t, t.TempDir(), "default", ecKey(), "fallback.example.net")
+		def.Default = true
+		with := open(t, &Config{Pairs: []PairFile{def}})
+		s.pairs = with.pairs
+		s.index.Store(with.index.Load())
+		write(t, dir, "_.example.com.pem", certFor(t, ecKey(), life, "*.example.com"), keyPEM(t, ecKey()))
+		write(t, dir, c.file, certFor(t, ecKey(), life, c.names...), keyPEM(t, ecKey()))
+		shown := ""
+		if got, err := choose(s, c.asked); err == nil {
+			shown = filepath.Base(got.File)
+		}
+		if shown != c.shown {
+			t.Errorf("%s: shown is %q, want %q", c.name, shown, c.shown)
+		}
+		text, told := log.take(), Refusals([]*Set{s})
+		if c.why == "" {
+			if text != "" || told != nil {
+				t.Errorf("%s: told are %q and %v", c.name, text, told)
+			}
+			continue
+		}
+		if want := filepath.Join(dir, c.file) + " " + c.why; strings.Count(text, "\n") != 1 || !strings.Contains(text, c.why) || len(told) != 1 || told[0].Why != want {
+			t.Errorf("%s: told are %q and %v; want %q", c.name, text, told, want)
+		}
+	}
+}
+
+// One that comes to be in it is not taken.
+func TestACertificateForAnotherNameDoesNotTakeThePlaceOfAGoodOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, log, _ := counted(t, dir)
+	path := write(t, dir, "a.example.com.pem", certFor(t, ecKey(), life, "a.example.com"), keyPEM(t, ecKey()))
+	first, err := choose(s, "a.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	swap(t, path, certFor(t, ecKey(), life, "b.example.com"), keyPEM(t, ecKey()))
+	for range 3 {
+		age(s, "a.example.com")
+		if got, err := choose(s, "a.example.com"); got != first {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	if text := log.take(); strings.Count(text, "not taken") != 1 || !strings.Contains(text, "is not for a.example.com") {
+		t.Errorf("the log says %q", text)
 	}
 }
 
@@ -104,7 +173,7 @@ func TestADirectoryIsFollowed(t *testing.T) {
 			t.Errorf("a broken file: %v, %v", third, err)
 		}
 	}
-	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "holds no certificate") {
+	if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "is damaged: block 1 (line 1) has no END") {
 		t.Errorf("of a broken file the log says %q", text)
 	}
 	if e := Expiries([]*Set{s}); len(e) != 1 || e[0].File != dir || e[0].Name != "a.example.com" || !e[0].NotAfter.Equal(second.NotAfter) {
@@ -147,17 +216,17 @@ func TestTheMemoryOfDirectoriesIsBounded(t *testing.T) {
 	const certificates = 150
 	cert, key := certFor(t, ecKey(), life, "*.example.com"), keyPEM(t, ecKey())
 	for i := range certificates {
-		write(t, dir, fmt.Sprintf("n%d.pem", i), cert, key)
+		write(t, dir, fmt.Sprintf("n%d.example.com.pem", i), cert, key)
 	}
 	for i := range 5000 {
-		if list := m.entry(dir, fmt.Sprintf("n%d", i)).look(log, newAsking(sleeper{})).list; (len(list) == 1) != (i < certificates) {
+		if list := m.entry(dir, fmt.Sprintf("n%d.example.com", i)).look(log, newAsking(sleeper{})).list; (len(list) == 1) != (i < certificates) {
 			t.Fatalf("n%d: %d certificates", i, len(list))
 		}
 	}
 	if present, absent := m.present.order.Len(), m.absent.order.Len(); present != 100 || absent != 100 {
 		t.Errorf("%d with certificates and %d without are remembered, want 100 each", present, absent)
 	}
-	if len(m.present.at) != 100 || m.present.get(filepath.Join(dir, "n149")) == nil || m.present.get(filepath.Join(dir, "n49")) != nil {
+	if len(m.present.at) != 100 || m.present.get(filepath.Join(dir, "n149.example.com")) == nil || m.present.get(filepath.Join(dir, "n49.example.com")) != nil {
 		t.Error("those that were asked for last are not those that are remembered")
 	}
 }

@@ -21,9 +21,10 @@ type Error struct {
 	Why   string // to be read after the path: "holds no certificate"; never with anything that the file holds
 	Hint  string // what to do; "" where there is nothing to suggest
 
-	err      error // of the system, if there is one
-	mismatch bool  // certificate and key do not belong together, or not yet
-	outage   bool  // what there is cannot be told: no word on the file, but on the system
+	err       error // of the system, if there is one
+	mismatch  bool  // certificate and key do not belong together, or not yet
+	outage    bool  // what there is cannot be told: no word on the file, but on the system
+	misplaced bool  // the certificate is good, and not for what its file is named for
 }
 
 func (e *Error) Error() string { return "certs: " + e.File + " " + e.Why }

@@ -91,11 +91,15 @@ func unreadable(path string, err error) *Error {
 func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error, err error) {
 	mode := info.Mode().Perm()
 	uid, known := ownerOf(info)
-	e := &Error{File: path, Hint: "chmod 600 " + path}
+	me := os.Geteuid()
+	owner := me // where there is none
+	if known {
+		owner = int(uid)
+	}
+	e := &Error{File: path, Hint: accessHint(path, owner, me)}
 	switch {
-	case known && uid != 0 && int(uid) != os.Geteuid():
+	case owner != 0 && owner != me:
 		e.Why = fmt.Sprintf("belongs to the user with uid %d, and not to root or the user of this process", uid)
-		e.Hint = "chown it"
 	case mode&0o022 != 0:
 		e.Why = fmt.Sprintf("may be changed by others (mode %04o)", mode)
 	case mode&0o044 != 0:
@@ -113,6 +117,18 @@ func checkAccess(path string, info fs.FileInfo) (warning, wrong *Error, err erro
 		return nil, nil, nil
 	}
 	return nil, e, nil
+}
+
+// accessHint says how a file becomes one that its user alone may touch, and that the user with the uid me can read.
+func accessHint(path string, owner, me int) string {
+	chmod := "chmod 600 " + path
+	switch {
+	case owner == me:
+		return chmod
+	case me == 0:
+		return "chown root " + path + " && " + chmod + ", or run this as the user that it belongs to"
+	}
+	return fmt.Sprintf("give it, or a copy, to the user of this process: chown %d %s && %s", me, path, chmod)
 }
 
 // onReadOnly reports whether a file is on a file system that is mounted read-only: opening for writing, which changes

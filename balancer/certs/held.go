@@ -30,7 +30,8 @@ type Held struct {
 	Default bool     // a pair is for clients that no other certificate is for, too
 	InUse   int      // certificates of a directory that are in memory
 	// Refused says why the newest files are not shown; nil: they are. Of a directory it has [mostRefused] at the most, of
-	// RefusedAll, and what was found when somebody last asked for the name.
+	// RefusedAll, and what was found when somebody last asked for the name; that the directory itself cannot be read is one of
+	// them, as long as that is so.
 	Refused    Errors
 	RefusedAll int
 }
@@ -103,10 +104,17 @@ func (d *directory) held() Held { return d.memory.held(d.path) }
 
 func (m *cache) held(dir string) Held {
 	h := Held{Kind: FromDirectory, File: dir}
+	if away := m.place(dir).away.Load(); away != nil {
+		h.Refused = Errors{away} // for all names, and for no longer than that
+	}
 	for _, e := range m.entriesOf(dir) {
 		now := e.known()
 		h.InUse += len(now.list)
-		h.Refused = append(append(h.Refused, now.wrong...), now.stale...)
+		for _, w := range slices.Concat(now.wrong, now.stale) {
+			if w != now.lost {
+				h.Refused = append(h.Refused, w)
+			}
+		}
 		for _, c := range now.list {
 			if h.Cert == nil || c.NotAfter.Before(h.Cert.NotAfter) {
 				h.Cert = c

@@ -105,6 +105,11 @@ func (k *Keeper) run() {
 		sets, others := k.kept()
 		for _, s := range sets {
 			k.look(s, func() { s.refresh(now) })
+			for _, d := range s.dirs {
+				if p := d.place(); p.away.Load() != nil {
+					k.look(p, p.again)
+				}
+			}
 		}
 		for _, o := range others {
 			k.look(o, func() { o.Follow(now, k.log) })

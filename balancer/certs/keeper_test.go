@@ -164,6 +164,13 @@ func TestAuthoritiesAreFollowedAndABrokenFileIsToldOnce(t *testing.T) {
 		if told := Refusals([]*Set{s}); len(told) != 1 || told[0] != (Refusal{s.cfg.CA, "holds no certificate"}) {
 			t.Errorf("refused are %v", told)
 		}
+		swap(t, s.cfg.CA, certs["a"], certs["a renewed"])
+		time.Sleep(2 * time.Second)
+		swap(t, s.cfg.CA, certs["a"], bytes.Replace(certs["a renewed"], []byte("M"), []byte("*"), 1))
+		time.Sleep(time.Minute)
+		if text := log.take(); s.Authorities() != both || strings.Count(text, "is damaged: block 2 (CERTIFICATE, line ") != 1 || strings.Count(text, "\n") != 1 {
+			t.Errorf("of a file with a damaged authority, the log says %q", text)
+		}
 		swap(t, s.cfg.CA, certs["a"])
 		time.Sleep(2 * time.Second)
 		if told := Refusals([]*Set{s}); told != nil {

@@ -76,7 +76,72 @@ var flaws = []flaw{
 	{"a certificate that is no DER", func(t *testing.T, dir string) Config {
 		broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
 		return one(write(t, dir, "x", broken), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
-	}, PartCert, "x", "and its key are no usable pair: x509: malformed certificate", ""},
+	}, PartCert, "x", "cannot be used: block 1 (CERTIFICATE, line 1): x509: malformed certificate", ""},
+	{"a chain with a damaged certificate", func(t *testing.T, dir string) Config {
+		leaf, damaged := certFor(t, ecKey(), life, "a.example.com"), bytes.Replace(certFor(t, otherKey(), life), []byte("M"), []byte("*"), 1)
+		return one(write(t, dir, "x", leaf, damaged, leaf), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 2 (CERTIFICATE, line ", "copy it again"},
+	{"a chain with a certificate that is no DER", func(t *testing.T, dir string) Config {
+		leaf, broken := certFor(t, ecKey(), life, "a.example.com"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")})
+		return one(write(t, dir, "x", leaf, broken), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "cannot be used: block 2 (CERTIFICATE, line ", ""},
+	{"a damaged certificate before its chain", func(t *testing.T, dir string) Config {
+		leaf, chain := certFor(t, ecKey(), life, "a.example.com"), certFor(t, otherKey(), life)
+		return one(write(t, dir, "x", bytes.Replace(leaf, []byte("M"), []byte("*"), 1), chain), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 1 (CERTIFICATE, line 1) is not base64 in line 2", "copy it again"},
+	{"a certificate and a chain that were joined without a newline", func(t *testing.T, dir string) Config {
+		leaf, chain := certFor(t, ecKey(), life, "a.example.com"), certFor(t, otherKey(), life)
+		return one(write(t, dir, "x", bytes.TrimSpace(leaf), chain), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is damaged: block 1 (CERTIFICATE, line 1) ends in line ", "these are files that were joined without a newline between them: have -----BEGIN on a line of its own"},
+	{"a certificate that openssl calls trusted, in a chain", func(t *testing.T, dir string) Config {
+		leaf, trusted := certFor(t, ecKey(), life, "a.example.com"), bytes.ReplaceAll(certFor(t, otherKey(), life), []byte("CERT"), []byte("TRUSTED CERT"))
+		return one(write(t, dir, "x", leaf, trusted), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "cannot be used: block 2 (TRUSTED CERTIFICATE, line ", "convert it: openssl x509 -in x -out x.pem"},
+	{"a key that was cut", func(t *testing.T, dir string) Config {
+		key := keyPEM(t, ecKey())
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", key[:len(key)-40]))
+	}, PartKey, "x", "is damaged: block 1 (PRIVATE KEY, line 1) has no END", "the file was cut: copy it again, whole"},
+	{"a key that is none", func(t *testing.T, dir string) Config {
+		key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("not DER")})
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", key))
+	}, PartKey, "x", "cannot be used: block 1 (PRIVATE KEY, line 1): failed to parse private key", ""},
+	{"a certificate in DER", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", derOf(certFor(t, ecKey(), life, "a.example.com"))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is a certificate in DER, and not PEM", "convert it: openssl x509 -inform DER -in x -out x.pem"},
+	{"a key in DER", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", derOf(keyPEM(t, ecKey()))))
+	}, PartKey, "x", "is a private key in DER, and not PEM", "convert it: openssl pkey -inform DER -in x -out x.pem && chmod 600 x.pem"},
+	{"a certificate in DER for a key", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", derOf(certFor(t, ecKey(), life, "a.example.com"))))
+	}, PartKey, "x", "is a certificate in DER, and not PEM", "it must be PEM, with BEGIN PRIVATE KEY"},
+	{"PKCS#12", func(t *testing.T, dir string) Config {
+		path := write(t, dir, "x.p12", []byte("\x30\x82\x03\x4e\x02\x01\x03\x30\x82\x03\x14"))
+		return one(path, path)
+	}, PartCert, "x.p12", "is PKCS#12, and not PEM", "convert it: openssl pkcs12 -in x.p12 -nodes -out x.p12.pem && chmod 600 x.p12.pem"},
+	{"PKCS#7 in DER", func(t *testing.T, dir string) Config {
+		data := []byte("\x30\x82\x03\x4e\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x82\x03\x3f")
+		return one(write(t, dir, "x", data), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is PKCS#7, and not PEM", "convert it: openssl pkcs7 -inform DER -in x -print_certs -out x.pem"},
+	{"PKCS#7 in PEM", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte(block("PKCS7", 40))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "holds no certificate, but PKCS#7", "convert it: openssl pkcs7 -in x -print_certs -out x.pem"},
+	{"a request for a certificate", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte(block("CERTIFICATE REQUEST", 40))), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "holds no certificate, but a request for one", "name the file that the authority has sent for it"},
+	{"a public key", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", []byte(block("PUBLIC KEY", 40))))
+	}, PartKey, "x", "holds no private key, but a public one", "name the file of the private one"},
+	{"a key of OpenSSH", func(t *testing.T, dir string) Config {
+		return one(pairIn(t, dir, "a", ecKey(), "a.example.com").Cert, write(t, dir, "x", []byte(block("OPENSSH PRIVATE KEY", 40))))
+	}, PartKey, "x", "is a key of OpenSSH, in a format of its own",
+		"convert a copy, which works for ECDSA and RSA: cp x x.pem && ssh-keygen -p -N '' -m PKCS8 -f x.pem"},
+	{"a certificate alone, and no file of a key", func(t *testing.T, dir string) Config {
+		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+		return one(p.Cert, p.Cert)
+	}, PartKey, "a.crt", "holds no private key", "name the file of the key with `key`"},
+	{"text in UTF-16", func(t *testing.T, dir string) Config {
+		return one(write(t, dir, "x", []byte("\xff\xfe-\x00")), pairIn(t, dir, "a", ecKey(), "a.example.com").Key)
+	}, PartCert, "x", "is text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 x > x.pem"},
 	{"a short RSA key", func(t *testing.T, dir string) Config {
 		p := pairIn(t, dir, "a", shortKey(), "a.example.com")
 		return one(p.Cert, p.Key)
@@ -134,6 +199,12 @@ var flaws = []flaw{
 	}, PartDir, "x", "is not a directory", ""},
 }
 
+// derOf is what the first block of a file holds.
+func derOf(file []byte) []byte {
+	block, _ := pem.Decode(file)
+	return block.Bytes
+}
+
 func chmod(t testing.TB, path string, mode fs.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
@@ -166,6 +237,26 @@ func TestWhatIsWrongIsToldWithItsFile(t *testing.T) {
 				t.Errorf("hint: %q, want %q", hint, c.hint)
 			}
 		})
+	}
+}
+
+// What is advised for a key that others may touch leaves it one that the process can read.
+func TestWhoIsToOwnAKeyIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		owner, me int
+		want      string
+	}{
+		{"one's own", 998, 998, "chmod 600 a.key"},
+		{"root's own", 0, 0, "chmod 600 a.key"},
+		{"root's, and the process is not root", 0, 998, "give it, or a copy, to the user of this process: chown 998 a.key && chmod 600 a.key"},
+		{"another user's", 1000, 998, "give it, or a copy, to the user of this process: chown 998 a.key && chmod 600 a.key"},
+		{"a user's, and the process is root", 998, 0, "chown root a.key && chmod 600 a.key, or run this as the user that it belongs to"},
+	} {
+		if got := accessHint("a.key", c.owner, c.me); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 
@@ -229,18 +320,24 @@ func TestNoMessageQuotesAKey(t *testing.T) {
 	for _, key := range [][]byte{keyPEM(t, ecKey()), keyPEM(t, otherKey()), keyPEM(t, rsaKey()), keyPEM(t, edKey()), keyPEM(t, shortKey())} {
 		keys = append(keys, bytes.Split(key, []byte("\n"))[1])
 	}
-	torn := flaw{name: "a torn key", make: func(t *testing.T, dir string) Config {
-		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
-		whole := keyPEM(t, ecKey())
-		write(t, dir, "a.key", whole[:len(whole)-40])
-		return one(p.Cert, p.Key)
-	}}
-	mangled := flaw{name: "a mangled key", make: func(t *testing.T, dir string) Config {
-		p := pairIn(t, dir, "a", ecKey(), "a.example.com")
-		write(t, dir, "a.key", bytes.Replace(keyPEM(t, ecKey()), []byte("M"), []byte("N"), 3))
-		return one(p.Cert, p.Key)
-	}}
-	for _, c := range append([]flaw{torn, mangled}, flaws...) {
+	damaged := func(name string, damage func(key string) string) flaw {
+		return flaw{name: name, make: func(t *testing.T, dir string) Config {
+			p := pairIn(t, dir, "a", ecKey(), "a.example.com")
+			write(t, dir, "a.key", []byte(damage(string(keyPEM(t, ecKey())))))
+			return one(p.Cert, p.Key)
+		}}
+	}
+	all := append([]flaw{
+		damaged("a torn key", func(key string) string { return key[:len(key)-40] }),
+		damaged("a mangled key", func(key string) string { return strings.Replace(key, "M", "N", 3) }),
+		damaged("a key that is not base64", func(key string) string { return strings.Replace(key, "M", "*", 1) }),
+		damaged("a key on one line", func(key string) string { return strings.ReplaceAll(key, "\n", "") }),
+		damaged("a key without its BEGIN", func(key string) string { return key[len("-----BEGIN PRIVATE KEY-----\n"):] }),
+		damaged("a key in the place of its type", func(key string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(key, "\n", ""), "KEY-----M", "KEY M")
+		}),
+	}, flaws...)
+	for _, c := range all {
 		cfg := c.make(t, t.TempDir())
 		_, err := Open(&cfg)
 		if err == nil {

@@ -52,6 +52,9 @@ func openPair(number int, f PairFile) (p *pair, wrong Errors) {
 		time.Sleep(pause)
 		pause *= 2
 	}
+	if wrong == nil {
+		p.loaded.warnings = append(p.loaded.warnings, misgivings(f, p.cert)...)
+	}
 	for _, e := range slices.Concat(p.loaded.warnings, wrong) {
 		e.Index = number
 	}
@@ -64,32 +67,46 @@ func isMismatch(wrong Errors) bool {
 
 // load reads the files of a pair and checks them. The stamps are those of what was read, even if something is wrong.
 func load(f PairFile) (l loaded, wrong Errors) {
-	cert, bad := readFile(f.Cert, maxPair, f.Key == f.Cert)
-	l.add(PartCert, cert.Warning, bad, &wrong)
-	key := cert
+	cert, inCert := l.read(PartCert, f.Cert, f.Key == f.Cert, &wrong)
+	defer clear(cert.Data)
+	key, inKey := cert, inCert
 	if f.Key != f.Cert {
-		if blocks(cert.Data).key {
-			defer clear(cert.Data)
+		if inCert.key != nil {
 			warning, access := strayKey(f.Cert, &cert)
 			l.add(PartCert, warning, access, &wrong)
 		}
-		key, bad = readFile(f.Key, maxPair, true)
-		l.add(PartKey, key.Warning, bad, &wrong)
+		key, inKey = l.read(PartKey, f.Key, true, &wrong)
+		defer clear(key.Data) // what is left of the key is in the certificate
 	}
-	defer clear(key.Data) // what is left of the key is in the certificate
 	l.stamps = [2]Stamp{cert.Stamp, key.Stamp}
-	if blocks(key.Data).key { // otherwise there is worse to say
+	if inKey.key != nil { // otherwise there is worse to say
 		l.add(keyPart(f), nil, key.access, &wrong)
 	}
 	if wrong != nil {
 		return l, wrong
 	}
-	if l.cert, bad = parse(f, cert.Data, key.Data); bad != nil {
+	var bad *Error
+	if l.cert, bad = parse(f, inCert, inKey); bad != nil {
+		return l, Errors{bad}
+	}
+	if bad = f.misplaced(l.cert); bad != nil {
 		return l, Errors{bad}
 	}
 	warning, bad := checkValidity(f, l.cert.Certificate.Leaf, time.Now())
 	l.add(PartCert, warning, bad, &wrong)
 	return l, wrong
+}
+
+// read reads one file of a pair. It returns something even if something is wrong.
+func (l *loaded) read(part Part, path string, secret bool, wrong *Errors) (File, *content) {
+	file, bad := readFile(path, maxPair, secret)
+	l.add(part, file.Warning, bad, wrong)
+	if bad != nil {
+		return file, &content{}
+	}
+	c, bad := contentOf(path, file.Data)
+	l.add(part, nil, bad, wrong)
+	return file, c
 }
 
 // strayKey looks at who may touch a file of a certificate that has a key in it, although the key is named elsewhere: often it is

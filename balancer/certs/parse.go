@@ -17,11 +17,63 @@ import (
 // §6.1.5).
 const minRSA = 2048
 
-// parse makes a certificate of a pair's PEM. Where something is wrong it says which file it is in.
-func parse(f PairFile, certPEM, keyPEM []byte) (*Choice, *Error) {
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+// content is what a file of a pair holds.
+type content struct {
+	data  []byte // PEM
+	chain []*x509.Certificate
+	key   *Block // the first private key, without what it holds; nil: there is none
+}
+
+// contentOf looks at all blocks of a file. What it returns is what there is up to the one that is wrong.
+func contentOf(path string, data []byte) (*content, *Error) {
+	c := &content{data: withoutMark(data)}
+	for b, wrong := range Blocks(path, data) {
+		if b.isKey() {
+			clear(b.Bytes) // crypto/tls reads it by itself
+			if c.key == nil {
+				c.key = b
+			}
+		}
+		if wrong == nil && b.isCertificate() {
+			var cert *x509.Certificate
+			cert, wrong = b.certificate()
+			c.chain = append(c.chain, cert)
+		}
+		if wrong != nil {
+			return c, wrong
+		}
+	}
+	return c, nil
+}
+
+// isCertificate reports whether b is a certificate, be it one that crypto/tls knows as such or not.
+func (b *Block) isCertificate() bool {
+	return b.Type == "CERTIFICATE" || b.Type == "TRUSTED CERTIFICATE" || b.Type == "X509 CERTIFICATE"
+}
+
+// certificate is what b holds.
+func (b *Block) certificate() (*x509.Certificate, *Error) {
+	if b.Type != "CERTIFICATE" { // crypto/tls would pass over it
+		what, hint := b.insteadOf("CERTIFICATE")
+		wrong := b.Unusable("it is " + what)
+		wrong.Hint = hint
+		return nil, wrong
+	}
+	cert, err := x509.ParseCertificate(b.Bytes)
 	if err != nil {
-		return nil, explain(f, certPEM, keyPEM, err)
+		return nil, b.Unusable(err.Error())
+	}
+	return cert, nil
+}
+
+// parse makes a certificate of what the files of a pair hold. Where something is wrong it says which file it is in.
+func parse(f PairFile, cert, key *content) (*Choice, *Error) {
+	if wrong := missing(f, cert, key); wrong != nil {
+		return nil, wrong
+	}
+	pair, err := tls.X509KeyPair(cert.data, key.data)
+	if err != nil {
+		return nil, explain(f, cert, key, err)
 	}
 	if why := checkKey(pair.Leaf.PublicKey); why != "" {
 		return nil, &Error{Part: PartKey, File: f.Key, Why: why}
@@ -50,56 +102,66 @@ func checkKey(public crypto.PublicKey) string {
 	return ""
 }
 
+// missing says which file of a pair does not hold what it should.
+func missing(f PairFile, cert, key *content) *Error {
+	switch {
+	case len(cert.chain) == 0 && cert.key != nil && len(key.chain) > 0:
+		return &Error{File: f.Cert, Why: "holds a private key", Hint: "swap cert and key"}
+	case len(cert.chain) == 0:
+		return HoldsNo(f.Cert, cert.data, "CERTIFICATE")
+	case key.key == nil:
+		return noKey(f, key)
+	case key.key.Type == "OPENSSH PRIVATE KEY":
+		return &Error{Part: PartKey, File: f.Key, Why: "is a key of OpenSSH, in a format of its own",
+			Hint: fmt.Sprintf("convert a copy, which works for ECDSA and RSA: cp %[1]s %[1]s.pem && ssh-keygen -p -N '' -m PKCS8 -f %[1]s.pem", f.Key)}
+	case key.key.isEncrypted():
+		return &Error{Part: PartKey, File: f.Key, Why: "is encrypted with a passphrase", Hint: "decrypt it: openssl pkey -in KEY -out PLAIN"}
+	}
+	return nil
+}
+
+// noKey says that there is none in the file where it should be.
+func noKey(f PairFile, key *content) *Error {
+	wrong := HoldsNo(f.Key, key.data, "PRIVATE KEY")
+	wrong.Part = PartKey
+	switch {
+	case f.Key != f.Cert: // it was meant to be a key
+	case f.base != "":
+		wrong.Hint = "put the key into it, too, or have them in two files: .crt and .key"
+	default:
+		wrong.Hint = "name the file of the key with `key`"
+	}
+	return wrong
+}
+
+// isEncrypted reports whether a key takes a passphrase.
+func (b *Block) isEncrypted() bool {
+	return b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != ""
+}
+
 // explain says which file of a pair is wrong. The error of crypto/tls never quotes a key.
-func explain(f PairFile, certPEM, keyPEM []byte, err error) *Error {
-	cert, key := blocks(certPEM), blocks(keyPEM)
+func explain(f PairFile, cert, key *content, err error) *Error {
 	why := strings.TrimPrefix(err.Error(), "tls: ")
 	switch {
-	case !cert.certificate && cert.key && key.certificate:
-		return &Error{File: f.Cert, Why: "holds a private key", Hint: "swap cert and key"}
-	case !cert.certificate:
-		return &Error{File: f.Cert, Why: "holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
-	case key.encrypted:
-		return &Error{Part: PartKey, File: f.Key, Why: "is encrypted with a passphrase", Hint: "decrypt it: openssl pkey -in KEY -out PLAIN"}
-	case !key.key:
-		return &Error{Part: PartKey, File: f.Key, Why: "holds no private key", Hint: "it must be PEM, with BEGIN PRIVATE KEY"}
 	case strings.Contains(why, "does not match"):
-		return &Error{Part: PartKey, File: f.Key, Why: "does not belong to its certificate", Hint: orderHint(certPEM, keyPEM), mismatch: true}
+		return &Error{Part: PartKey, File: f.Key, Why: "does not belong to its certificate", Hint: orderHint(cert, key), mismatch: true}
+	case strings.Contains(why, "private key"):
+		wrong := key.key.Unusable(why)
+		wrong.Part = PartKey
+		return wrong
 	}
 	return &Error{File: f.Cert, Why: "and its key are no usable pair: " + why}
 }
 
-// found says what PEM blocks a file has.
-type found struct{ certificate, key, encrypted bool }
-
-func blocks(data []byte) (all found) {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			return all
-		}
-		all.certificate = all.certificate || block.Type == "CERTIFICATE"
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			all.key = true
-			all.encrypted = block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != ""
-		}
-		data = rest
-	}
-}
-
 // orderHint looks for the most frequent mistake: a chain in front of the certificate.
-func orderHint(certPEM, keyPEM []byte) string {
-	_, rest := pem.Decode(certPEM)
-	for n := 2; ; n++ {
-		block, after := pem.Decode(rest)
-		if block == nil {
-			return ""
+func orderHint(cert, key *content) string {
+	for i, c := range cert.chain[1:] {
+		alone := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+		if _, err := tls.X509KeyPair(alone, key.data); err == nil {
+			return fmt.Sprintf("the certificate of this key is number %d in the file; put it first, before its chain", i+2)
 		}
-		if _, err := tls.X509KeyPair(rest, keyPEM); err == nil && block.Type == "CERTIFICATE" {
-			return fmt.Sprintf("the certificate of this key is number %d in the file; put it first, before its chain", n)
-		}
-		rest = after
 	}
+	return ""
 }
 
 // A certificate is about to expire when a third of its life is left, and at most soon: one of ninety days is renewed

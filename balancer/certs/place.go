@@ -20,6 +20,7 @@ type place struct {
 	seen atomic.Pointer[fs.FileInfo] // the directory at the last look that was sound; nil: none was yet
 	full atomic.Pointer[fs.FileInfo] // the directory when there was last something in it; nil: never
 	told sparing
+	away atomic.Pointer[Error] // why nothing can be told of what is in it, at the last look; nil: it can, or nobody has looked
 
 	// A file system that does not answer keeps whoever asks it, and a thread of the process each. So few may, and the others
 	// wait for them only so long.
@@ -80,6 +81,12 @@ const placeTries = 4
 // during calls look, which looks for files in the directory, until the directory was the same one before and after it. The
 // error, and that of look, is about the directory: nothing can be told of what is in it.
 func (p *place) during(look func() error) *Error {
+	lost := p.tries(look)
+	p.away.Store(lost)
+	return lost
+}
+
+func (p *place) tries(look func() error) *Error {
 	for range placeTries {
 		before := p.seen.Load()
 		if err := look(); err != nil {
@@ -91,6 +98,14 @@ func (p *place) during(look func() error) *Error {
 		}
 	}
 	return &Error{File: p.path, Why: "was replaced again and again while it was looked at", outage: true}
+}
+
+// again looks at a directory that could not be read at the last look: nobody need ask for a name of it for that to be over.
+func (p *place) again() {
+	p.during(func() error {
+		_, err := os.Lstat(p.path + "/.") // as for a file in it
+		return err
+	})
 }
 
 // stays reports whether the directory is the one that it was.
@@ -153,6 +168,7 @@ func (p *place) accept() {
 		return
 	}
 	p.seen.Store(&now)
+	p.away.Store(nil)
 	if empty {
 		p.full.Store(nil)
 		return

@@ -84,6 +84,10 @@ func TestADirectoryThatIsGoneIsNoReasonForTheDefault(t *testing.T) {
 					t.Errorf("a certificate that was read before: %v, %v", same, err)
 				}
 			}
+			_, _ = later(s, "c.example.com")
+			if told := Refusals([]*Set{s}); len(told) != 1 || told[0] != (Refusal{dir, c.why}) {
+				t.Errorf("refused are %v", told)
+			}
 			if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, c.why) || !strings.Contains(text, "hint=") {
 				t.Errorf("the log says %q", text)
 			}
@@ -91,8 +95,36 @@ func TestADirectoryThatIsGoneIsNoReasonForTheDefault(t *testing.T) {
 			if other, err := later(s, "b.example.com"); err != nil || !other.Default {
 				t.Errorf("once it is back: %v, %v", other, err)
 			}
+			if told := Refusals([]*Set{s}); told != nil {
+				t.Errorf("once it is back, refused are %v", told)
+			}
 		})
 	}
+}
+
+// That a directory could not be read is over when it can be, whether or not somebody asks for what was asked for then.
+func TestADirectoryThatIsBackIsFoundByTheKeeper(t *testing.T) {
+	kept(t, func(dir string) *Config { return &Config{Dirs: []string{dir}} }, func(t *testing.T, s *Set, _ *journal) {
+		dir := s.cfg.Dirs[0]
+		write(t, dir, "README")
+		if err := os.Rename(dir, dir+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := choose(s, "a.example.com"); err == nil || errors.Is(err, ErrNone) {
+			t.Fatalf("a directory that is away: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if told := Refusals([]*Set{s}); len(told) != 1 || told[0] != (Refusal{dir, "cannot be read: no such file or directory"}) {
+			t.Errorf("refused are %v", told)
+		}
+		if err := os.Rename(dir+".away", dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * interval)
+		if told := Refusals([]*Set{s}); told != nil {
+			t.Errorf("once it is back, refused are %v", told)
+		}
+	})
 }
 
 // An empty directory is one in which there is nothing, if it was so when a configuration was first put in force, or if it has

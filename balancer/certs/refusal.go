@@ -47,8 +47,12 @@ func Refusals(sets []*Set) (all []Refusal) {
 // ofDirectory tells of the files of a directory that are not taken.
 func ofDirectory(h *Held) string {
 	first := h.Refused[0]
-	if h.RefusedAll == 1 {
-		return fmt.Sprintf("%s %s", first.File, first.Why)
+	what := first.File + " " + first.Why
+	if first.File == h.File {
+		what = first.Why
 	}
-	return fmt.Sprintf("%s %s, and %d more", first.File, first.Why, h.RefusedAll-1)
+	if h.RefusedAll == 1 {
+		return what
+	}
+	return fmt.Sprintf("%s, and %d more", what, h.RefusedAll-1)
 }

@@ -40,6 +40,9 @@ type PairFile struct {
 	Key          string // PEM; the same path as Cert if one file holds both
 	Default      bool   // also for handshakes whose name no certificate is for, or without one
 	AllowExpired bool   // an expired certificate is a warning and no mistake
+	Client       bool   // it is that of a client, for servers to see
+
+	base string // of a directory: the name of the file without what says how it is written; "": it has none to go by
 }
 
 // Set is what one route terminates with, or what a pool shows to its backends and trusts them by. It is safe for any number of goroutines.

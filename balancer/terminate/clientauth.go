@@ -3,7 +3,6 @@ package terminate
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 
@@ -30,29 +29,16 @@ type authorities struct {
 // is 64 KiB at the most, and has a little else to say (RFC 8446 §4.2.4, RFC 5246 §7.4.4).
 const maxNames = 63 << 10
 
-// parseAuthorities reads the certificates that are trusted. A file that holds none is an error: to go on without it would
-// be to trust somebody else.
-func parseAuthorities(data []byte) (*authorities, error) {
-	a := &authorities{pool: x509.NewCertPool()}
-	names := 0
-	for len(data) > 0 {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d of it cannot be read: %w", len(a.all)+1, err)
-		}
-		a.all = append(a.all, cert)
+// parseAuthorities reads the certificates that are trusted.
+func parseAuthorities(path string, data []byte) (*authorities, error) {
+	all, wrong := certs.Authorities(path, data)
+	if wrong != nil {
+		return nil, ofIt(wrong)
+	}
+	a, names := &authorities{all: all, pool: x509.NewCertPool()}, 0
+	for _, cert := range all {
 		a.pool.AddCert(cert)
 		names += 2 + len(cert.RawSubject)
-	}
-	if len(a.all) == 0 {
-		return nil, &certs.Error{Why: "it holds no certificate", Hint: "it must be PEM, with BEGIN CERTIFICATE"}
 	}
 	if names > maxNames {
 		return nil, &certs.Error{

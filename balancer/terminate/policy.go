@@ -121,7 +121,7 @@ func (t *Tickets) equal(o *Tickets) bool {
 func (p *Policy) Warnings() (all []*FileError) {
 	now, in := time.Now(), p.trust.Load()
 	for _, e := range in.lists.ends() {
-		w := &FileError{File: p.cfg.ClientAuth.CRL, Hint: "renew the list"}
+		w := &FileError{Key: "crl", File: p.cfg.ClientAuth.CRL, Hint: "renew the list"}
 		switch {
 		case !now.Before(e.end):
 			w.Why = fmt.Sprintf("the list of %q expired on %s: its clients are refused", e.issuer, e.end.UTC().Format(time.DateOnly))
@@ -134,7 +134,7 @@ func (p *Policy) Warnings() (all []*FileError) {
 	}
 	if in.lists != nil {
 		for _, name := range in.lists.without(in.terms.trusted) {
-			all = append(all, &FileError{File: p.cfg.ClientAuth.CRL, Hint: "add it",
+			all = append(all, &FileError{Key: "crl", File: p.cfg.ClientAuth.CRL, Hint: "add it",
 				Why: fmt.Sprintf("it holds no list of %q, which is in ca: clients of it are refused", name)})
 		}
 	}

@@ -157,6 +157,11 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 		pem.Encode(&many, &pem.Block{Type: "CERTIFICATE", Bytes: newIssuer(t, fmt.Sprintf("%0*d", 89, i)).cert.Raw})
 	}
 	broken := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not DER")}))
+	one := newIssuer(t, "one")
+	list := string(one.list(t, time.Now().Add(time.Hour)))
+	pemOf := func(c *x509.Certificate) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
 	for _, tt := range []struct {
 		name string
 		cfg  Config
@@ -164,7 +169,20 @@ func TestFilesOfAPolicyThatAreWrongAreErrors(t *testing.T) {
 	}{
 		{"no authority", Config{ClientAuth: &ClientAuth{CA: filepath.Join(dir, "none")}}, "no such file"},
 		{"an empty file", Config{ClientAuth: &ClientAuth{CA: write("empty", "", 0o600)}}, "holds no certificate"},
-		{"a broken certificate", Config{ClientAuth: &ClientAuth{CA: write("broken", broken, 0o600)}}, "certificate 1 of it cannot be read"},
+		{"a broken certificate", Config{ClientAuth: &ClientAuth{CA: write("broken", broken, 0o600)}}, "it cannot be used: block 1 (CERTIFICATE, line 1): x509: malformed certificate"},
+		{"a damaged authority beside a sound one", Config{ClientAuth: &ClientAuth{CA: write("damaged", pemOf(one.cert)+string(damage([]byte(pemOf(one.cert)))), 0o600)}},
+			"it is damaged: block 2 (CERTIFICATE, line "},
+		{"a list of an authority that is PKCS#12", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("p12", "\x30\x10\x02\x01\x03\x30\x80", 0o600)}}, "it is PKCS#12, and not PEM"},
+		{"a damaged list after a sound one", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("lists", list+string(damage([]byte(list))), 0o600)}},
+			"it is damaged: block 2 (X509 CRL, line "},
+		{"a list that is no list", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("nolist", list+strings.ReplaceAll(broken, "CERTIFICATE", "X509 CRL"), 0o600)}},
+			"it cannot be used: block 2 (X509 CRL, line "},
+		{"two lists in DER", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("der", strings.Repeat(string(inDER(t, []byte(list))), 2), 0o600)}},
+			"it holds something after a list in DER"},
+		{"a list in DER and one in PEM", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("mixed", string(inDER(t, []byte(list)))+"\n"+list, 0o600)}},
+			"it holds something after a list in DER"},
+		{"a list in DER that was cut", Config{ClientAuth: &ClientAuth{CA: ca, CRL: write("cut", string(inDER(t, []byte(list))[:60]), 0o600)}},
+			"it cannot be read as a list of revoked certificates in DER: x509: malformed"},
 		{"more authorities than a handshake can name", Config{ClientAuth: &ClientAuth{CA: write("many", many.String(), 0o600)}},
 			"its 700 authorities have names of 71 KiB, and a handshake has room for 63"},
 		{"a directory", Config{ClientAuth: &ClientAuth{CA: dir}}, "not a regular file"},
@@ -227,7 +245,7 @@ func TestAWatchedFileIsNewsOnlyIfItsContentIs(t *testing.T) {
 		}
 	}
 	write("one")
-	w, err := watch(path, true, func(data []byte) (string, error) {
+	w, err := watch(path, true, func(_ string, data []byte) (string, error) {
 		if len(data) == 0 {
 			return "", errors.New("empty")
 		}

@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
 // revocationList is a list of a ClientAuth.CRL as it was read. It is not changed.
@@ -21,50 +21,79 @@ type revocationList struct {
 	serials map[string]bool // of revoked certificates
 }
 
-var errNoList = errors.New("it holds no list of revoked certificates (X509 CRL)")
-
-// parseLists reads lists in PEM, or one in DER. A list with a critical extension is refused: it says that the list is of some
-// certificates only, or of what has changed since another one (RFC 5280 §5.2), and that a certificate is not in it would
-// say nothing.
-func parseLists(data []byte) (all []*revocationList, err error) {
-	for der := range listsOf(data) {
-		list, err := x509.ParseRevocationList(der)
+// parseLists reads lists in PEM, or one in DER.
+func parseLists(path string, data []byte) (all []*revocationList, err error) {
+	var noDER error
+	if len(data) > 0 && data[0] == 0x30 { // SEQUENCE, or a digit
+		var one *revocationList
+		switch one, noDER = parseList(data); {
+		case noDER == nil:
+			return []*revocationList{one}, one.whole()
+		case errors.Is(noDER, errAfterList):
+			return nil, &certs.Error{Why: "it holds something after a list in DER", Hint: "several lists must be in PEM: openssl crl -inform DER -in ONE >> ALL.pem"}
+		}
+	}
+	for b, wrong := range certs.Blocks(path, data) {
+		if wrong != nil {
+			return nil, ofIt(wrong)
+		}
+		if b.Type != "X509 CRL" {
+			continue
+		}
+		list, err := parseList(b.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("a list of revoked certificates cannot be read: %w", err)
+			return nil, ofIt(b.Unusable(err.Error()))
 		}
-		if i := slices.IndexFunc(list.Extensions, func(e pkix.Extension) bool { return e.Critical }); i >= 0 {
-			return nil, fmt.Errorf("the list of %q is not of all certificates (critical extension %v)", list.Issuer.CommonName, list.Extensions[i].Id)
+		if err := list.whole(); err != nil {
+			return nil, err
 		}
-		r := &revocationList{list, map[string]bool{}}
-		for i := range list.RevokedCertificateEntries {
-			e := &list.RevokedCertificateEntries[i]
-			r.serials[string(e.SerialNumber.Bytes())] = e.ReasonCode != removeFromCRL
-		}
-		all = append(all, r)
+		all = append(all, list)
 	}
 	if len(all) == 0 {
-		return nil, errNoList
+		return nil, noList(path, data, noDER)
 	}
 	return all, nil
 }
 
+// noList says that a file holds no list, or why what it holds is none in DER.
+func noList(path string, data []byte, noDER error) error {
+	wrong := certs.HoldsNo(path, data, "X509 CRL")
+	if isText := bytes.IndexFunc(data, func(r rune) bool { return r < '\t' }) < 0; noDER != nil && !isText && strings.HasPrefix(wrong.Why, "holds no") {
+		return fmt.Errorf("it cannot be read as a list of revoked certificates in DER: %w", noDER)
+	}
+	return ofIt(wrong)
+}
+
+var errAfterList = errors.New("there is something after the list")
+
+// parseList reads one list in DER.
+func parseList(der []byte) (*revocationList, error) {
+	list, err := x509.ParseRevocationList(der)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list.Raw) != len(der): // which the parser passes over
+		return nil, errAfterList
+	}
+	r := &revocationList{list, map[string]bool{}}
+	for i := range list.RevokedCertificateEntries {
+		e := &list.RevokedCertificateEntries[i]
+		r.serials[string(e.SerialNumber.Bytes())] = e.ReasonCode != removeFromCRL
+	}
+	return r, nil
+}
+
+// whole refuses a list with a critical extension: that says that the list is of some certificates only, or of what has changed
+// since another one (RFC 5280 §5.2), and that a certificate is not in it would say nothing.
+func (l *revocationList) whole() error {
+	if i := slices.IndexFunc(l.Extensions, func(e pkix.Extension) bool { return e.Critical }); i >= 0 {
+		return fmt.Errorf("the list of %q is not of all certificates (critical extension %v)", l.Issuer.CommonName, l.Extensions[i].Id)
+	}
+	return nil
+}
+
 // removeFromCRL is the reason code of an entry that takes an earlier one back (RFC 5280 §5.3.1).
 const removeFromCRL = 8
-
-// listsOf yields the DER of every list in data.
-func listsOf(data []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		block, rest := pem.Decode(data)
-		if block == nil && len(data) > 0 && data[0] == 0x30 { // SEQUENCE
-			yield(data)
-		}
-		for ; block != nil; block, rest = pem.Decode(rest) {
-			if block.Type == "X509 CRL" && !yield(block.Bytes) {
-				return
-			}
-		}
-	}
-}
 
 // revocations are lists with the authorities that have signed them, by the raw name of the issuer.
 type revocations map[string][]*revocation

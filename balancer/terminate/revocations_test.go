@@ -41,7 +41,7 @@ func TestAPartOfAListOfRevokedCertificatesIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := parseLists(der); (err == nil) != tt.taken {
+		if _, err := parseLists("crl", der); (err == nil) != tt.taken {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestATrustedCertificateThatIsRevokedIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lists, err := parseLists(der)
+		lists, err := parseLists("crl", der)
 		if err != nil {
 			t.Fatal(err)
 		}

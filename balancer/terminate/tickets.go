@@ -8,11 +8,13 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
 // Tickets says how clients resume sessions (RFC 8446 §2.2, RFC 5077). The zero Tickets means: with keys of this process,
@@ -61,11 +63,15 @@ func newTicketRing(t *Tickets) (r *ticketRing, wrong FileErrors) {
 	if r.rotate <= 0 {
 		r.rotate = defaultRotate
 	}
-	for _, path := range t.Files {
+	for i, path := range t.Files {
+		key := fmt.Sprintf("keys[%d]", i)
 		w, err := watch(path, true, parseTicketKeys)
 		if err != nil {
-			wrong = append(wrong, fileError(path, err))
+			wrong = append(wrong, fileError(path, err).of(key))
 			continue
+		}
+		if w.warning != nil {
+			w.warning.of(key)
 		}
 		r.files = append(r.files, w)
 	}
@@ -140,10 +146,21 @@ const (
 	longTicketKey  = 80
 )
 
-var errTicketKeys = errors.New("neither 48 nor 80 bytes, nor lines of base64 that are")
+// noTicketKeys says that a file has none, without what is there.
+func noTicketKeys(data []byte) error {
+	e := &certs.Error{Why: "neither 48 nor 80 bytes, nor lines of base64 that are", Hint: "make one: openssl rand 80 > FILE"}
+	joined := bytes.Join(bytes.Fields(data), nil)
+	defer clear(joined)
+	if key, err := base64.StdEncoding.AppendDecode(nil, joined); err == nil && isTicketKey(key) {
+		clear(key)
+		e.Why = "it is one key in base64 on several lines: each line must be a key"
+		e.Hint = "openssl rand wraps them; make one by openssl rand -base64 -A 80, or without base64: openssl rand 80 > FILE"
+	}
+	return e
+}
 
 // parseTicketKeys reads a file of keys: the bytes of one, or lines of base64.
-func parseTicketKeys(data []byte) (keys []ticketKey, err error) {
+func parseTicketKeys(_ string, data []byte) (keys []ticketKey, err error) {
 	if isTicketKey(data) {
 		return []ticketKey{ticketKey(data)}, nil
 	}
@@ -154,12 +171,12 @@ func parseTicketKeys(data []byte) (keys []ticketKey, err error) {
 		}
 		key, err := base64.StdEncoding.AppendDecode(nil, line)
 		if err != nil || !isTicketKey(key) {
-			return nil, errTicketKeys // without what is there
+			return nil, noTicketKeys(data)
 		}
 		keys = append(keys, ticketKey(key))
 	}
 	if len(keys) == 0 {
-		return nil, errTicketKeys
+		return nil, noTicketKeys(data)
 	}
 	return keys, nil
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-23b4a313/switchyard/balancer/certs"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -194,9 +197,14 @@ func TestFilesOfTicketKeys(t *testing.T) {
 		{"base64 of 47 bytes", base64.StdEncoding.EncodeToString(key[1:]), 0},
 		{"a good line and a bad one", in64 + "\nabc\n", 0},
 	} {
-		keys, err := parseTicketKeys([]byte(tt.data))
+		keys, err := parseTicketKeys("keys", []byte(tt.data))
 		if len(keys) != tt.keys || (err == nil) != (tt.keys > 0) {
 			t.Errorf("%s: %d keys, %v", tt.name, len(keys), err)
 		}
+	}
+	wrapped := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{9}, 80))
+	_, err := parseTicketKeys("keys", []byte(wrapped[:64]+"\n"+wrapped[64:]+"\n")) // as openssl rand -base64 80 prints it
+	if e, ok := errors.AsType[*certs.Error](err); !ok || !strings.Contains(e.Why, "one key in base64 on several lines") || !strings.Contains(e.Hint, "openssl rand -base64 -A 80") {
+		t.Errorf("a key in base64 on two lines: %+v", e)
 	}
 }

@@ -30,20 +30,20 @@ func openTrust(a *ClientAuth) (f *trustFiles, lists revocations, wrong FileError
 	f = &trustFiles{}
 	var err error
 	if f.ca, err = watch(a.CA, false, parseAuthorities); err != nil {
-		wrong = append(wrong, fileError(a.CA, err))
+		wrong = append(wrong, fileError(a.CA, err).of("ca"))
 	}
 	if a.CRL == "" {
 		return f, nil, wrong
 	}
 	if f.crl, err = watch(a.CRL, false, parseLists); err != nil {
-		wrong = append(wrong, fileError(a.CRL, err))
+		wrong = append(wrong, fileError(a.CRL, err).of("crl"))
 	}
 	if wrong != nil {
 		return f, nil, wrong
 	}
 	lists, not := revocationsOf(*f.crl.value.Load(), f.authorities(), nil)
 	if not != nil {
-		wrong = FileErrors{f.blameCRL(not)}
+		wrong = FileErrors{f.blameCRL(not).of("crl")}
 	}
 	return f, lists, wrong
 }

@@ -55,6 +55,21 @@ func (f clientFiles) policy(t *testing.T) *Policy {
 	return p
 }
 
+// damage puts what is no base64 into the first block of a file.
+func damage(file []byte) []byte {
+	return bytes.Replace(file, []byte("-----\nM"), []byte("-----\n*"), 1)
+}
+
+// inDER is what the first block of a file holds.
+func inDER(t *testing.T, file []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(file)
+	if block == nil {
+		t.Fatal("no PEM")
+	}
+	return block.Bytes
+}
+
 // chains is what crypto/tls hands over of a client.
 func chains(leaf *x509.Certificate, above ...issuer) [][]*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
@@ -91,6 +106,10 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 	end := time.Now().Add(30 * 24 * time.Hour)
 	listA, listB, listC, listAgain := a.list(t, end), b.list(t, end), c.list(t, end), again.list(t, end)
 	const taken = "a changed file is in force"
+	authority := func(i issuer) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.cert.Raw}))
+	}
+	damaged := func(i issuer) string { return string(damage([]byte(authority(i)))) }
 	type step struct {
 		do   func(f clientFiles)
 		want string   // what is in force after it
@@ -153,6 +172,21 @@ func TestAuthoritiesAndTheirListsAreFollowedTogether(t *testing.T) {
 		}},
 		{"a good list beside a broken authority", []step{
 			{both(caIs("text"), revoke(listA, listB)), "a/a", []string{"no certificate", taken}}, {trust(b), "b/b", []string{taken}},
+		}},
+		{"a damaged authority beside a sound one", []step{
+			{caIs(damaged(b) + authority(a)), "a/a", []string{"it is damaged: block 1 (CERTIFICATE, line 1) is not base64 in line 2"}}, {nothing, "a/a", nil},
+			{trust(a, b), "a b/a", []string{taken}},
+		}},
+		{"an authority that is cut off", []step{
+			{caIs(authority(a) + authority(b)[:99]), "a/a", []string{"has no END"}}, {trust(a, b), "a b/a", []string{taken}},
+		}},
+		{"a damaged list beside a sound one", []step{
+			{trust(a, b), "a b/a", []string{taken}}, {revoke(listA, listB), "a b/a b", []string{taken}},
+			{revoke(listA, damage(listB)), "a b/a b", []string{"it is damaged: block 2 (X509 CRL, line "}}, {nothing, "a b/a b", nil},
+			{revoke(listA), "a b/a", []string{taken}},
+		}},
+		{"two lists in DER, one after the other", []step{
+			{revoke(inDER(t, listA), inDER(t, listB)), "a/a", []string{"it holds something after a list in DER"}}, {revoke(inDER(t, listA)), "a/a", []string{taken}},
 		}},
 		{"an authority with another key waits for its list", []step{
 			{trust(again), "a/a", nil}, {nothing, "a/a", []string{"is not signed by it"}}, {revoke(listAgain), "a/a", []string{taken, taken}},

@@ -117,8 +117,16 @@ func TestAHandshakeLeavesFilesAloneThatDoNotAnswer(t *testing.T) {
 	answer, hung := make(chan struct{}), make(chan string, 2)
 	ca, ring := p.files.ca, p.trust.Load().terms.tickets.files[0]
 	parseCA, parseKeys := ca.parse, ring.parse
-	ca.parse = func(data []byte) (*authorities, error) { hung <- "ca"; <-answer; return parseCA(data) }
-	ring.parse = func(data []byte) ([]ticketKey, error) { hung <- "keys"; <-answer; return parseKeys(data) }
+	ca.parse = func(path string, data []byte) (*authorities, error) {
+		hung <- "ca"
+		<-answer
+		return parseCA(path, data)
+	}
+	ring.parse = func(path string, data []byte) ([]ticketKey, error) {
+		hung <- "keys"
+		<-answer
+		return parseKeys(path, data)
+	}
 	f.trust(t, b)
 	put(2)
 

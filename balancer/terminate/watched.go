@@ -15,11 +15,18 @@ import (
 
 // FileError says what is wrong with a file that a [Config] names. It never quotes what the file holds.
 type FileError struct {
+	Key  string // what the file is named by: "ca", "crl", "keys[0]"; "" for one that has changed
 	File string
 	Why  string
 	Hint string // what to do; "" where there is nothing to suggest
 
 	err error
+}
+
+// of says what the file is named by.
+func (e *FileError) of(key string) *FileError {
+	e.Key = key
+	return e
 }
 
 func (e *FileError) Error() string { return "terminate: " + e.File + ": " + e.Why }
@@ -59,7 +66,7 @@ const lookEvery = time.Second
 type watched[T any] struct {
 	path    string
 	secret  bool // nobody but root and the user of the process may touch the file
-	parse   func(data []byte) (T, error)
+	parse   func(path string, data []byte) (T, error)
 	value   atomic.Pointer[T]
 	wrong   atomic.Pointer[FileError] // why what was read last is refused; nil: it is not
 	warning *FileError                // of the first reading, about who may touch the file; nil for none
@@ -76,7 +83,7 @@ type watched[T any] struct {
 }
 
 // watch reads path for the first time. The error is a [*FileError].
-func watch[T any](path string, secret bool, parse func([]byte) (T, error)) (*watched[T], error) {
+func watch[T any](path string, secret bool, parse func(string, []byte) (T, error)) (*watched[T], error) {
 	w := &watched[T]{path: path, secret: secret, parse: parse}
 	f, err := w.load()
 	if err != nil {
@@ -161,7 +168,7 @@ func (w *watched[T]) load() (f certs.File, err error) {
 		w.told = false // of what was there before
 	}
 	w.lastSum = sum
-	v, err := w.parse(f.Data)
+	v, err := w.parse(w.path, f.Data)
 	if err != nil {
 		return f, err
 	}
@@ -207,6 +214,13 @@ func (w *watched[T]) refusal() []certs.Refusal {
 		return []certs.Refusal{{File: e.File, Why: e.Why}}
 	}
 	return nil
+}
+
+// ofIt is what is wrong with a file as it is told after its path and a colon.
+func ofIt(wrong *certs.Error) error {
+	told := *wrong
+	told.Why = "it " + wrong.Why
+	return &told
 }
 
 // fileError makes a [*FileError] of whatever went wrong with a file.

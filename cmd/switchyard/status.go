@@ -154,7 +154,7 @@ func printRefused(w io.Writer, total int, first []admin.RefusedFile) {
 	if more := total - min(len(first), most); more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)
 	}
-	fmt.Fprintln(w, "what they held before is in force; each is taken by itself once it is sound")
+	fmt.Fprintln(w, "what was read of them before, if anything was, stays in force; each is taken by itself once it is sound")
 }
 
 // printOverlaps lists hosts for which the certificate of another pool is good, too.
