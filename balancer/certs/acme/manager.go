@@ -195,9 +195,9 @@ func (m *Manager) Start(log *slog.Logger) {
 	if m.stop != nil {
 		return
 	}
-	log = log.With("acme", m.issuer)
-	zlog := forwardTo(log, m.ledger.logged)
 	ctx, cancel := context.WithCancel(context.Background())
+	log = slog.New(cutShort{log.Handler(), ctx}).With("acme", m.issuer)
+	zlog := forwardTo(log, m.ledger.logged)
 	orders := newIssuer(ctx, m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
