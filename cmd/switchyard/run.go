@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 	"github.com/seed-23b4a313/switchyard/configs"
 	"github.com/seed-23b4a313/switchyard/control"
@@ -89,11 +91,24 @@ func manage(path string, w io.Writer) (*managed, error) {
 	level := new(slog.LevelVar)
 	m := &managed{path: path}
 	var err error
-	m.Manager, err = control.Load(control.Options{Path: path, Level: level, NewLog: func(cfg *configs.Log) *slog.Logger {
+	m.Manager, err = control.Load(control.Options{Path: path, Level: level, TryAgain: orderAgain, NewLog: func(cfg *configs.Log) *slog.Logger {
 		m.log = newLog(w, cfg, level)
 		return m.log
 	}})
 	return m, err
+}
+
+// orderAgain orders at once what ACME has failed to obtain, and says so.
+func orderAgain() string {
+	hosts, resting := acme.TryAgain()
+	var done []string
+	if hosts > 0 {
+		done = append(done, "ACME orders at once for "+count(hosts, "host"))
+	}
+	if resting > 0 {
+		done = append(done, "ACME waits for "+count(resting, "host")+", asked for too often")
+	}
+	return strings.Join(done, "; ")
 }
 
 // newLog makes the log that cfg asks for.
