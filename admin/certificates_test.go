@@ -196,7 +196,9 @@ func TestWhatAClientIsShownIsToldByName(t *testing.T) {
 		first, rsa   string // "": none
 		why          string
 	}{
-		{"BOTH.example.com.", "terminate", "both file both-ec.crt ECDSA P-256 issuer one 90 days", "both file both-rsa.crt RSA 2048 issuer two 90 days", ""},
+		{"BOTH.example.com", "terminate", "both file both-ec.crt ECDSA P-256 issuer one 90 days", "both file both-rsa.crt RSA 2048 issuer two 90 days", ""},
+		{"both.example.com.", "terminate", "", "", "the name ends with a dot"},
+		{"pass.example.com.", "pass", "", "", "TLS does not end here"},
 		{"rsa.example.com", "terminate", "rsa file rsa.crt RSA 2048 " + strings.Repeat("i", mostIssuer) + "… 90 days", "rsa file rsa.crt RSA 2048 " + strings.Repeat("i", mostIssuer) + "… 90 days", ""},
 		{"x.default.example.com", "terminate", expired, "", "RSA alone"},
 		{"a.tenant.example.com", "terminate", "tenants directory tenants/a.tenant.example.com.crt ECDSA P-256 issuer one 90 days", "", "RSA alone"},

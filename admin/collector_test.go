@@ -210,7 +210,7 @@ switchyard_connections_accepted_total{listener="public"} 1000
 # HELP switchyard_connections_active Connections that are open now
 # TYPE switchyard_connections_active gauge
 switchyard_connections_active{listener="public"} 40
-# HELP switchyard_log_lines_dropped_total Log lines left out because there were too many of their cause
+# HELP switchyard_log_lines_dropped_total Log lines lost: they came faster than the log is taken, or could not be written
 # TYPE switchyard_log_lines_dropped_total counter
 switchyard_log_lines_dropped_total 12
 # HELP switchyard_panics_total Defects in Switchyard that ended one connection each

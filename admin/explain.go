@@ -24,7 +24,7 @@ func routeQuery(a *api, q *query) (*route.Query, error) {
 		if err != nil {
 			q.refuse("a hello with such a name is malformed, and refused before it is routed", "sni %s: %v", clipped(sni), err)
 		}
-		ask.Name = name
+		ask.Name, ask.Dot = name, strings.HasSuffix(sni, ".")
 	}
 	if alpn := q.words("alpn"); alpn != nil {
 		ask.ALPN = route.ProtocolList(alpn)

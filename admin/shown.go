@@ -50,6 +50,8 @@ func shownCertificate(a *api, q *query) (any, error) {
 	case x == nil || terminate.SetOf(x.Terminate) == nil:
 		s.Action, s.Why = actPass, "TLS does not end here: the client is shown what the backend has"
 		s.Hint = "`switchyard explain` says which pool it is"
+	case e.Refused != nil:
+		s.Action, s.Why = actTerminate, e.Refused.Why+" ("+e.Refused.Cause+")"
 	default:
 		s.Action = actTerminate
 		s.choose(terminate.SetOf(x.Terminate), time.Now())

@@ -15,6 +15,7 @@ type recorder struct {
 	workers []*worker
 	quotas  [NumCauses]quota
 	notices chan slog.Record // from loops: rare events, written as they are
+	unsaid  atomic.Uint64    // notices that there was no room for
 	wake    chan struct{}
 	asleep  atomic.Bool
 	quit    chan struct{}
@@ -33,13 +34,14 @@ func newRecorder(log *slog.Logger, nonce [8]byte, workers []*worker) *recorder {
 }
 
 // notice writes a line that is not about the end of a connection. Loops may call it: it never waits, and drops the
-// line when 64 are waiting.
+// line when 64 are waiting, which is counted.
 func (r *recorder) notice(level slog.Level, msg string, attrs ...slog.Attr) {
 	rec := slog.NewRecord(time.Now(), level, msg, 0)
 	rec.AddAttrs(attrs...)
 	select {
 	case r.notices <- rec:
 	default:
+		r.unsaid.Add(1)
 	}
 }
 

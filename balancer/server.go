@@ -23,6 +23,8 @@ import (
 // Options are what a Server needs besides its Config.
 type Options struct {
 	Log *slog.Logger // nil: discard
+	// LogLost is how many lines of Log could not be written, for Stats. It may be called at any time; nil: none.
+	LogLost func() uint64
 	// LogConnections writes one line when a connection ends.
 	LogConnections bool
 	// Loops is the number of event loops. Zero: one per GOMAXPROCS.
@@ -39,6 +41,7 @@ type Options struct {
 // Server owns the loops, the listeners and the pools. Its methods may be called from any goroutine.
 type Server struct {
 	log     *slog.Logger
+	logLost func() uint64 // nil: none
 	started time.Time
 	nonce   [8]byte // first half of the connections' unique ids
 
@@ -81,7 +84,7 @@ type Server struct {
 // New binds all listeners and starts serving. An error names the listener and leaves nothing open.
 func New(cfg *Config, opt Options) (*Server, error) {
 	s := &Server{
-		log: opt.Log, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
+		log: opt.Log, logLost: opt.LogLost, started: time.Now(), hosts: hosts{byName: map[string]*host{}},
 		change: make(chan struct{}, 1), left: map[string]*livePool{}, settings: slices.Clone(cfg.Settings),
 		followed: map[owner]following{},
 	}

@@ -23,7 +23,7 @@ type Stats struct {
 	Refusals   []certs.Refusal // files in force that have changed and are not taken, by name
 	Orders     []RouteOrders   // of certificates, by ACME
 	Limit      int64           // the connection limit in force
-	LogDropped uint64
+	LogDropped uint64          // lines of the log that there was no room for, or that could not be written
 	Panics     uint64
 	Started    time.Time
 	Overlaps   Overlaps      // of certificates
@@ -96,6 +96,10 @@ func (s *Server) Stats() Stats {
 		Connections: s.active.Load(), Limit: s.limit.Load(), Panics: s.panics.Load(), Started: s.started,
 		Overlaps:  *s.keeper.overlaps.Load(),
 		Terminate: s.terminator.Stats(), Certificates: s.expiries(), Lists: s.listEnds(), Orders: s.orders(), Refusals: s.refusals(),
+	}
+	st.LogDropped = s.recorder.unsaid.Load()
+	if s.logLost != nil {
+		st.LogDropped += s.logLost()
 	}
 	for _, w := range s.workers {
 		st.LogDropped += w.records.dropped.Load()

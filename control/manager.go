@@ -39,18 +39,22 @@ type Options struct {
 	// Level follows log.level of the file. Nil: nothing follows it.
 	Level *slog.LevelVar
 	Now   func() time.Time // nil: time.Now
+	// TryAgain is called when somebody, and not the watcher, has asked for a reload that changes nothing: whoever has mended what
+	// a file does not show wants it tried. It says what it has done, "" for nothing. Nil: nothing.
+	TryAgain func() string
 }
 
 // Manager owns the desired state: what is served, how it came about, and what it was before. Its methods may be called
 // from any goroutine; changes are made one after the other, and a change that waits for its turn gives up when its
 // context is done.
 type Manager struct {
-	path  string // as in Options
-	dir   string // absolute: what relative paths of the file are relative to
-	level *slog.LevelVar
-	log   *slog.Logger
-	now   func() time.Time
-	boot  process // as the process was started
+	path     string // as in Options
+	dir      string // absolute: what relative paths of the file are relative to
+	level    *slog.LevelVar
+	log      *slog.Logger
+	now      func() time.Time
+	tryAgain func() string // as Options.TryAgain
+	boot     process       // as the process was started
 	// parseFile is configs.ParseNoting; tests have others.
 	parseFile func(p *configs.Progress, name string, data []byte, dir string, entries []configs.Entry) (*configs.Config, error)
 	apart     apart
@@ -112,7 +116,7 @@ func newManager(opt *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now,
+	m := &Manager{path: opt.Path, dir: dir, level: opt.Level, log: opt.Log, now: opt.Now, tryAgain: opt.TryAgain,
 		turn: make(chan struct{}, 1), lookAgain: make(chan struct{}, 1), parseFile: configs.ParseNoting,
 		apart:   apart{patience: patience, stopPatience: stopPatience},
 		sampler: &sampler{}, relief: relief{free: debug.FreeOSMemory}, pace: usualPace}

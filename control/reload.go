@@ -74,6 +74,11 @@ func (m *Manager) reload(ctx context.Context, req *ReloadRequest) (*Result, erro
 	if !req.DryRun && !interrupted(err) && !passes(err) {
 		m.shown.change(func(s *snapshot) { s.handled = digestOf(f) })
 	}
+	if err == nil && !r.Changed && !req.DryRun && req.Origin != OriginWatch && m.tryAgain != nil {
+		if done := m.tryAgain(); done != "" {
+			r.Summary += ": " + done
+		}
+	}
 	return r, err
 }
 

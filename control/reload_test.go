@@ -72,6 +72,34 @@ func TestEqualContentIsNoReload(t *testing.T) {
 	}
 }
 
+// Who asks for a reload that changes nothing wants tried again what has failed; the watcher, a dry run and a reload that changes
+// something do not.
+func TestAReloadOfWhatRunsHasThingsTriedAgain(t *testing.T) {
+	t.Parallel()
+	y := start(t, still+base)
+	calls, says := 0, ""
+	y.Manager.tryAgain = func() string { calls++; return says }
+	for _, c := range []struct {
+		name, text string
+		req        ReloadRequest
+		says       string
+		calls      int
+		summary    string
+	}{
+		{"there is nothing", still + base, ReloadRequest{Origin: OriginSignal}, "", 1, "unchanged"},
+		{"there is", still + base, ReloadRequest{Origin: "POST /v1/reload"}, "two of them", 1, "unchanged: two of them"},
+		{"a dry run", still + base, ReloadRequest{Origin: "POST /v1/reload", DryRun: true}, "two of them", 0, "unchanged"},
+		{"the watcher", still + base, ReloadRequest{Origin: OriginWatch}, "two of them", 0, "unchanged"},
+		{"a change", toSpare, ReloadRequest{Origin: OriginSignal}, "two of them", 0, "1 route added, 1 removed, 1 changed; pool web: +1 -1 backends; pool api removed"},
+	} {
+		calls, says = 0, c.says
+		y.write(t, c.text)
+		if r := y.reload(t, c.req); r.Summary != c.summary || calls != c.calls {
+			t.Errorf("%s: %d calls, %q; want %d, %q", c.name, calls, r.Summary, c.calls, c.summary)
+		}
+	}
+}
+
 // contents are the authorities of a file that is read by reloads alone: two are the same if the file held the same.
 type contents string
 

@@ -17,6 +17,13 @@ type Explanation struct {
 	Decision Decision
 	Action   Action // all targets of a split, with weights; read only
 	Steps    []Step // candidates in the order they were tried; the last one decided
+	Refused  *Refused
+}
+
+// Refused says that the client is refused nevertheless, where TLS ends here.
+type Refused struct {
+	Cause string `json:"cause"` // the word of the log
+	Why   string `json:"why"`
 }
 
 // Step is one candidate and what became of it.
@@ -36,7 +43,19 @@ func (s *Snapshot) Explain(q *Query) Explanation {
 		return s.explainFallback(q, q.unmatched(), tried)
 	}
 	d := Decision{Verdict: VerdictRoute, Route: r, Pool: r.Action.pick(q.Draw), Reject: r.Action.Reject}
-	return Explanation{Name: q.Name, Decision: d, Action: r.Action, Steps: tried}
+	return Explanation{Name: q.Name, Decision: d, Action: r.Action, Steps: tried, Refused: r.foreseen(q)}
+}
+
+// foreseen asks what r carries about TLS whether the client can be served; nil if nothing is known against it.
+func (r *Route) foreseen(q *Query) *Refused {
+	if f, ok := r.Terminate.(interface {
+		Foresee(*Query) (cause, why string)
+	}); ok {
+		if cause, why := f.Foresee(q); cause != "" {
+			return &Refused{cause, why}
+		}
+	}
+	return nil
 }
 
 func (s *Snapshot) explainFallback(q *Query, v Verdict, tried steps) Explanation {
@@ -188,8 +207,9 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Reject  *Reject  `json:"reject"`
 		Targets []share  `json:"targets"`
 		Steps   []Step   `json:"steps"`
+		Refused *Refused `json:"refused,omitempty"`
 		TLS     []string `json:"tls,omitempty"`
-	}{Name: e.Name, Verdict: e.Decision.Verdict, Action: e.kind(), Targets: e.shares(), Steps: e.Steps, TLS: e.tls()}
+	}{Name: e.Name, Verdict: e.Decision.Verdict, Action: e.kind(), Targets: e.shares(), Steps: e.Steps, Refused: e.Refused, TLS: e.tls()}
 	if e.Decision.Route != nil {
 		out.Route = &e.Decision.Route.Name
 	}
@@ -232,6 +252,11 @@ func (e Explanation) WriteText(w io.Writer) error {
 	if err := tab.Flush(); err != nil {
 		return err
 	}
+	if e.Refused != nil {
+		if _, err := fmt.Fprintf(w, "  refused: %s\n", e.Refused.Why); err != nil {
+			return err
+		}
+	}
 	for _, line := range e.tls() {
 		if _, err := fmt.Fprintf(w, "  TLS: %s\n", line); err != nil {
 			return err
@@ -261,6 +286,8 @@ func (e *Explanation) summary() string {
 	switch kind := e.kind(); {
 	case kind == "reject":
 		return by + "reject " + e.Decision.Reject.String()
+	case e.Refused != nil:
+		return by + "terminate TLS, and refuse the client: " + e.Refused.Cause
 	case kind == "terminate":
 		return by + "terminate TLS, then " + e.destination()
 	default:

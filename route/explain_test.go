@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,13 @@ type told struct{}
 
 func (told) Describe(name Name) []string {
 	return []string{"policy 1", "a certificate for " + name.String()}
+}
+
+func (told) Foresee(q *Query) (cause, why string) {
+	if q.Dot {
+		return "handshake_fail", "the name ends with a dot"
+	}
+	return "", ""
 }
 
 func explainSet() *Set {
@@ -79,6 +87,13 @@ secure.example.com: route secure, terminate TLS, then pool web
   TLS: policy 1
   TLS: a certificate for secure.example.com
 `},
+		{"terminate, and a refusal", "secure.example.com", Query{Dot: true}, `
+secure.example.com: route secure, terminate TLS, and refuse the client: handshake_fail
+  1. secure.example.com  route secure  yes  the host matches; no conditions
+  refused: the name ends with a dot
+  TLS: policy 1
+  TLS: a certificate for secure.example.com
+`},
 		{"terminate and split", "split.example.com", Query{}, `
 split.example.com: route secure-split, terminate TLS, then split web 33.33 %, api 66.67 %
   1. split.example.com  route secure-split  yes  the host matches; no conditions
@@ -117,6 +132,10 @@ func TestExplainJSON(t *testing.T) {
 		{"secure.example.com", `{"name":"secure.example.com","verdict":"route","route":"secure","action":"terminate","pool":"web","reject":null,` +
 			`"targets":[{"pool":"web","weight":1,"percent":100}],"steps":[` +
 			`{"host":"secure.example.com","route":"secure","won":true,"reason":"the host matches; no conditions"}],"tls":["policy 1","a certificate for secure.example.com"]}`},
+		{"secure.example.com.", `{"name":"secure.example.com","verdict":"route","route":"secure","action":"terminate","pool":"web","reject":null,` +
+			`"targets":[{"pool":"web","weight":1,"percent":100}],"steps":[` +
+			`{"host":"secure.example.com","route":"secure","won":true,"reason":"the host matches; no conditions"}],` +
+			`"refused":{"cause":"handshake_fail","why":"the name ends with a dot"},"tls":["policy 1","a certificate for secure.example.com"]}`},
 		{"blocked.example.com", `{"name":"blocked.example.com","verdict":"route","route":"blocked","action":"reject","pool":null,"reject":"reset",` +
 			`"targets":[],"steps":[{"host":"blocked.example.com","route":"blocked","won":true,"reason":"the host matches; no conditions"}]}`},
 		{"", `{"name":"","verdict":"no_sni","route":null,"action":"pool","pool":"legacy","reject":null,` +
@@ -126,7 +145,7 @@ func TestExplainJSON(t *testing.T) {
 	} {
 		q := Query{Listener: "public"}
 		if tt.name != "" {
-			q.Name = mustName(t, tt.name)
+			q.Name, q.Dot = mustName(t, tt.name), strings.HasSuffix(tt.name, ".")
 		}
 		got, err := json.Marshal(snap.Explain(&q))
 		if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {

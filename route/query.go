@@ -14,6 +14,7 @@ type Query struct {
 	Client   netip.Addr // after any PROXY header; zero: not known, then no `clients` condition holds
 	Listener string     // name of the listener that accepted it; "": not known, then no `listeners` condition holds
 	Draw     uint64     // uniform random number that chooses among the targets of a split
+	Dot      bool       // the name was sent with a dot at its end; it makes no difference to the decision, and is for Explain alone
 }
 
 // Protocols says whether the client offers an application protocol; peek.ProtocolList is one.

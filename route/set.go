@@ -33,8 +33,8 @@ type Route struct {
 	Action    Action
 	// Terminate, when not nil, says that TLS ends here. Its content is not route's business; it is kept as it
 	// is, and must not change afterwards. Two are the same if the first one's method Equal(any) bool says so, or,
-	// where it has none, if reflect.DeepEqual does. An [Explanation] shows what its method Describe(Name) []string says, if
-	// it has one.
+	// where it has none, if reflect.DeepEqual does. An [Explanation] shows what its methods Describe(Name) []string and
+	// Foresee(*Query) (cause, why string) say, if it has them.
 	Terminate any
 }
 

@@ -30,6 +30,9 @@ func newExplain() *cobra.Command {
 application protocols, from this address, to this listener; and print every route that
 was tried on the way, in that order, with what it lacked.
 
+Where TLS ends here, what of this has the client refused is said, too: a name with a dot
+at its end, or application protocols none of which the route's terminate has.
+
 Without --sni the client sends no server name. Without --client its address is unknown,
 and routes with a condition on it do not match. Without --listener it is the first one.`,
 		Example: `  switchyard explain --sni api.example.com --alpn acme-tls/1
@@ -96,6 +99,7 @@ func (q *question) parse(cfg *balancer.Config) (*route.Query, error) {
 		if query.Name, err = route.ParseName(q.sni); err != nil {
 			return nil, usageError("a hello with such a name is malformed, and refused before it is routed", "--sni %q: %w", q.sni, err)
 		}
+		query.Dot = strings.HasSuffix(q.sni, ".")
 	}
 	if len(q.alpn) > 0 {
 		query.ALPN = route.ProtocolList(q.alpn)

@@ -5,8 +5,10 @@ package main
 import (
 	"bufio"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +36,41 @@ func TestRealLogReaderThatDiesHarmsNobody(t *testing.T) {
 	eventually(t, "three connections have ended", func() bool {
 		return y.scrape(t)[`switchyard_connections_closed_total{cause="not_tls",listener="public"}`] == 3
 	})
+	y.stop(t)
+}
+
+// A log that has no room to grow loses lines, which are counted; clients are served all the same.
+func TestRealLogWithoutRoomHarmsNobody(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "log")
+	run := switchyardCommand(t, "run", writeFile(t, "switchyard.yaml", oneListener+"routes: []\npools: []\n"))
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `ulimit -f 8 && exec "$0" "$@" 2>>` + name}, run.Args...)...) // blocks of 512 or 1024 bytes
+	cmd.Env = run.Environ()
+	y := &live{process: startQuiet(t, cmd)}
+	read := func() string {
+		text, err := os.ReadFile(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	eventually(t, "it has started", func() bool { return strings.Contains(read(), `"msg":"started"`) })
+	y.lines = strings.Split(read(), "\n")
+	y.announced(t)
+	const connections = 60
+	for range connections {
+		send(t, y.addr, "GET / HTTP/1.1\r\n\r\n")
+	}
+	var s map[string]float64
+	eventually(t, "all lines are written or counted", func() bool {
+		s = y.scrape(t)
+		written := strings.Count(read(), `"msg":"connection"`)
+		return s["switchyard_log_lines_dropped_total"] == float64(connections-written) || // the last of them may be cut off behind its msg
+			s["switchyard_log_lines_dropped_total"] == float64(connections-written+1)
+	})
+	if s["switchyard_log_lines_dropped_total"] == 0 || s[`switchyard_connections_closed_total{cause="not_tls",listener="public"}`] != connections {
+		t.Errorf("metrics: %v", s)
+	}
 	y.stop(t)
 }
 

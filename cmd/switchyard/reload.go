@@ -34,7 +34,9 @@ func newReload() *cobra.Command {
 		Long: `Have the running balancer read its file, check it as check does, and take it; then print
 what has changed, by name. No connection is touched, but those of backends that have left
 end when drain_timeout is over. A file with a mistake changes nothing: every mistake is
-printed as check prints it, and the exit status is 3.
+printed as check prints it, and the exit status is 3; it is 1 if the balancer cannot read
+the file, or not have an address that it names, which changes nothing either. If nothing has changed, certificates
+that ACME could not obtain are ordered at once, without the rest of their pause.
 
 With --dry-run nothing is changed either: it prints what would be, and which live
 connections and which names seen lately would go to another pool.

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-23b4a313/switchyard/balancer"
+	"github.com/seed-23b4a313/switchyard/balancer/certs/acme"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 	"github.com/seed-23b4a313/switchyard/configs"
 	"github.com/seed-23b4a313/switchyard/control"
@@ -69,10 +71,10 @@ Root is not needed, except for ports below 1024 without CAP_NET_BIND_SERVICE.`,
 // before somebody looks, as in a long start, leave room for the one that means stop.
 type signals struct{ stop, reload chan os.Signal }
 
-// catchSignals has the signals sent to channels until release is called. From then on a write to a pipe that nobody reads is an
-// error and not the end of the process: a log collector that dies must not take the balancer with it.
+// catchSignals has the signals sent to channels until release is called. From then on a write to a pipe that nobody reads, or to a
+// file that may not grow (ulimit -f), is an error and not the end of the process: no log may take the balancer with it.
 func catchSignals() signals {
-	signal.Ignore(syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	s := signals{stop: make(chan os.Signal, 4), reload: make(chan os.Signal, 1)}
 	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
 	signal.Notify(s.reload, syscall.SIGHUP)
@@ -87,13 +89,26 @@ func (s signals) release() {
 // manage loads the file at path, with a log to w as it asks for, whose level follows it from then on.
 func manage(path string, w io.Writer) (*managed, error) {
 	level := new(slog.LevelVar)
-	m := &managed{path: path}
+	m := &managed{path: path, lines: &logWriter{w: w}}
 	var err error
-	m.Manager, err = control.Load(control.Options{Path: path, Level: level, NewLog: func(cfg *configs.Log) *slog.Logger {
-		m.log = newLog(w, cfg, level)
+	m.Manager, err = control.Load(control.Options{Path: path, Level: level, TryAgain: orderAgain, NewLog: func(cfg *configs.Log) *slog.Logger {
+		m.log = newLog(m.lines, cfg, level)
 		return m.log
 	}})
 	return m, err
+}
+
+// orderAgain orders at once what ACME has failed to obtain, and says so.
+func orderAgain() string {
+	hosts, resting := acme.TryAgain()
+	var done []string
+	if hosts > 0 {
+		done = append(done, "ACME orders at once for "+count(hosts, "host"))
+	}
+	if resting > 0 {
+		done = append(done, "ACME waits for "+count(resting, "host")+", asked for too often")
+	}
+	return strings.Join(done, "; ")
 }
 
 // newLog makes the log that cfg asks for.

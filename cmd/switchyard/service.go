@@ -21,8 +21,17 @@ import (
 // managed is a file under control, with the log it asks for.
 type managed struct {
 	*control.Manager
-	path string // of the file
-	log  *slog.Logger
+	path  string // of the file
+	log   *slog.Logger
+	lines *logWriter // what log writes to; nil: something that no line is lost of
+}
+
+// logLost is how many lines of the log could not be written.
+func (m *managed) logLost() uint64 {
+	if m.lines == nil {
+		return 0
+	}
+	return m.lines.Lost()
 }
 
 // service is a running balancer with what changes it and the pages that show it.
@@ -39,7 +48,7 @@ func startService(m *managed) (*service, error) {
 	cfg := m.Config()
 	err := s.startAdmin(&cfg.Admin)
 	if err == nil {
-		s.balancer, err = balancer.New(&cfg.Balancer, balancer.Options{Log: m.log, LogConnections: cfg.Log.Connections})
+		s.balancer, err = balancer.New(&cfg.Balancer, balancer.Options{Log: m.log, LogLost: m.logLost, LogConnections: cfg.Log.Connections})
 	}
 	if err != nil {
 		s.closeAdmin()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,16 +134,19 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
-// explainRefusal tells what the balancer has said. Mistakes look as `check` prints them, with its exit status.
+// explainRefusal tells what the balancer has said. Mistakes look as `check` prints them, with its exit status; a file that could
+// not be read, or an address that cannot be had, has no place in a text, and fails as it does for `check` and `run`.
 func explainRefusal(e *admin.APIError) error {
 	f := &failure{code: exitFailed, err: e, hint: e.Hint}
-	switch e.Status {
-	case http.StatusUnprocessableEntity:
+	switch {
+	case e.Status == http.StatusUnprocessableEntity && len(e.Mistakes) == 1 && e.Mistakes[0].File == "":
+		f.hint = cmp.Or(f.hint, e.Mistakes[0].Hint)
+	case e.Status == http.StatusUnprocessableEntity:
 		f.code = exitConfig
 		if text := mistakesText(e); text != "" {
 			f.err, f.plain = errors.New(text), true
 		}
-	case http.StatusBadRequest:
+	case e.Status == http.StatusBadRequest:
 		f.code = exitUsage
 	}
 	return f

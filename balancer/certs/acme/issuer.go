@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -69,22 +70,65 @@ func httpClient(roots *x509.CertPool) *http.Client {
 // IssuerKey implements [certmagic.Issuer].
 func (i *issuer) IssuerKey() string { return i.m.issuer }
 
-// Issue implements [certmagic.Issuer].
+// Issue implements [certmagic.Issuer]. Before it orders it waits for the rest of the pause that a failure has left, of whichever
+// Manager that was.
 func (i *issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
-	issued, err := i.issue(ctx, csr)
-	if err != nil && len(csr.DNSNames) > 0 {
-		err = &orderError{csr.DNSNames[0], err}
+	if len(csr.DNSNames) == 0 {
+		return nil, errors.New("acme: an order without a name")
 	}
-	return issued, err
-}
-
-func (i *issuer) issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	name := csr.DNSNames[0]
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(i.ctx, cancel)()
+	if err := i.rest(ctx, name); err != nil {
+		return nil, &orderError{name: name, err: err}
+	}
 	select {
 	case i.turn <- struct{}{}:
 		defer func() { <-i.turn }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, &orderError{name: name, err: ctx.Err()}
 	}
+	issued, err := i.issue(ctx, csr)
+	_, answered := errors.AsType[acme.Problem](err)
+	switch _, early := errors.AsType[*accountError](err); {
+	case early: // nothing was ordered, and what mends it is a change, as a rule
+		return nil, &orderError{name: name, err: err}
+	case err != nil && !answered && ctx.Err() != nil:
+		failures.cutShort(i.m.host(name))
+		return nil, &orderError{name: name, err: err}
+	}
+	// What was issued is there once it is stored, which is an event. Until then it is as good as failed: what cannot be stored is
+	// ordered again.
+	next := failures.failed(i.m.host(name), short(cmp.Or(err, errNotStored)))
+	if err != nil {
+		return nil, &orderError{name, err, next}
+	}
+	return issued, nil
+}
+
+var errNotStored = errors.New("the certificate was issued, and could not be stored")
+
+// rest waits until a name may be ordered for.
+func (i *issuer) rest(ctx context.Context, name string) error {
+	f := failures.of(i.m.host(name))
+	d := time.Until(f.next)
+	if d <= 0 {
+		return ctx.Err()
+	}
+	i.m.ledger.rests(name, &f)
+	i.log.Info("orders for this host have failed: the next one waits", "identifier", name, "failed", f.count, "until", f.next, "error", f.text)
+	due := time.NewTimer(d)
+	defer due.Stop()
+	select {
+	case <-due.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (i *issuer) issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	chains, err := i.order(ctx, csr)
 	if problem, ok := errors.AsType[acme.Problem](err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 		i.forgetAccount(ctx) // a new authority at the old address, as private ones sometimes are
@@ -103,7 +147,7 @@ func (i *issuer) issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 func (i *issuer) order(ctx context.Context, csr *x509.CertificateRequest) ([]acme.Certificate, error) {
 	account, err := i.account(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &accountError{err}
 	}
 	order, err := acmez.OrderParametersFromCSR(account, csr)
 	if err != nil {
@@ -111,6 +155,12 @@ func (i *issuer) order(ctx context.Context, csr *x509.CertificateRequest) ([]acm
 	}
 	return i.client.ObtainCertificate(ctx, order)
 }
+
+// accountError says that there is no account to order for.
+type accountError struct{ err error }
+
+func (e *accountError) Error() string { return e.err.Error() }
+func (e *accountError) Unwrap() error { return e.err }
 
 // GetRenewalInfo implements [certmagic.RenewalInfoGetter]: the authority may say when to renew (RFC 9773). certmagic asks for one
 // certificate after the other, and is not stopped before it has had its answers.

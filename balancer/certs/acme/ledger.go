@@ -17,6 +17,7 @@ type ledger struct {
 	mu     sync.Mutex
 	pause  time.Duration     // how long what certmagic has given up rests
 	orders certs.Orders      // without Missing
+	stored func(name string) // told of each certificate that is in the storage now; nil: nobody
 	trials map[string]*trial // by name, of all that certificates are ordered for; nil before the start
 }
 
@@ -27,15 +28,37 @@ type trial struct {
 	stopped bool // certmagic has given up: see [ledger.takeStopped]
 }
 
-// begin notes that a certificate for a name is tried for from now on, if it is not already.
-func (l *ledger) begin(name string) {
+// begin notes that a certificate for a name is tried for from now on, if it is not already. f is what earlier Managers have seen of
+// it.
+func (l *ledger) begin(name string, f failure) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t, ok := l.trials[name]; ok && !t.over {
 		t.stopped = false
 		return
 	}
-	l.put(name, &trial{Pending: certs.Pending{Since: time.Now()}})
+	t := &trial{Pending: certs.Pending{Since: time.Now()}}
+	if f.count > 0 {
+		t.Since = f.since
+		t.rest(&f)
+	}
+	l.put(name, t)
+}
+
+// rests notes that a name is not ordered for before the pause of f is over.
+func (l *ledger) rests(name string, f *failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.trials[name]; t != nil && !t.over {
+		t.rest(f)
+	}
+}
+
+func (t *trial) rest(f *failure) {
+	t.Last = f.text
+	if t.Next = f.next; !time.Now().Before(f.next) {
+		t.Next = time.Time{}
+	}
 }
 
 // has notes that there is a certificate for a name already.
@@ -80,6 +103,9 @@ func (l *ledger) event(_ context.Context, event string, data map[string]any) err
 	case "cert_obtained":
 		renewal, _ := data["renewal"].(bool)
 		l.succeeded(name, renewal)
+		if l.stored != nil {
+			l.stored(name)
+		}
 	case "cert_failed":
 		err, _ := data["error"].(error)
 		l.failed(name, err)
@@ -133,8 +159,12 @@ func wasStopped(err error) bool {
 // ordered, or could not be stored.
 func (l *ledger) logged(line string, err error, again time.Duration) {
 	name, what := about(err)
+	next := time.Now().Add(again)
 	if o, ok := errors.AsType[*orderError](err); ok {
 		name = o.name // there is an event for it
+		if o.next.After(next) {
+			next = o.next
+		}
 	} else if l.waits(name) {
 		l.failed(name, errors.New(what))
 	}
@@ -144,7 +174,7 @@ func (l *ledger) logged(line string, err error, again time.Duration) {
 	switch {
 	case t == nil:
 	case again > 0:
-		t.Next = time.Now().Add(again)
+		t.Next = next
 	case gaveUp[line] && !wasStopped(err): // which may be told after the next start
 		t.stopped, t.Next = true, time.Now().Add(l.pause)
 	}
@@ -189,10 +219,11 @@ func (l *ledger) waits(name string) bool {
 	return t != nil && !t.over
 }
 
-// orderError is an error of an order, with the name that was ordered for.
+// orderError is an error of an order, with the name that was ordered for, and before when that is not ordered for again.
 type orderError struct {
 	name string
 	err  error
+	next time.Time // zero: it was cut short
 }
 
 func (e *orderError) Error() string { return e.err.Error() }

@@ -39,14 +39,14 @@ func TestOrdersAreCountedAndTrialsDescribed(t *testing.T) {
 			}
 		}
 		is(": the process that orders it says more: switchyard certificates NAME")
-		l.begin("a.example.com")
+		l.begin("a.example.com", failure{})
 		start := time.Now()
 		time.Sleep(time.Second)
-		l.begin("a.example.com")
+		l.begin("a.example.com", failure{})
 		is(" (tried since 2000-01-01T00:00:00Z)")
 
 		problem := acme.Problem{Type: acme.ProblemTypeRateLimited, Status: 429, Detail: "too many certificates\nfor this “name” " + strings.Repeat("and so on ", 100)}
-		err := &orderError{"a.example.com", fmt.Errorf("order: %w", problem)}
+		err := &orderError{name: "a.example.com", err: fmt.Errorf("order: %w", problem)}
 		tell("cert_obtaining", "a.example.com", false, nil)
 		tell("cert_failed", "a.example.com", false, err)
 		forwardTo(slog.New(slog.DiscardHandler), l.logged).Error("will retry", zap.Error(fmt.Errorf("[a.example.com] Obtain: %w", err)), zap.Duration("retrying_in", time.Minute))

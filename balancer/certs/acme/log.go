@@ -3,6 +3,7 @@ package acme
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -86,6 +87,43 @@ func attrs(fields []zapcore.Field) []slog.Attr {
 		}
 	}
 	return all
+}
+
+// cutShort passes on as debugging what says of something that a stop has cut short: a stop is no error, and neither is a reload
+// that takes a host away. Both of the libraries tell of it as if it were one.
+type cutShort struct {
+	slog.Handler
+	stopped context.Context // done when the Manager is stopped
+}
+
+// Handle implements [slog.Handler].
+func (h cutShort) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level > slog.LevelDebug && h.stopped.Err() != nil && tellsOfStop(r) {
+		if !h.Enabled(ctx, slog.LevelDebug) {
+			return nil
+		}
+		r.Level = slog.LevelDebug
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h cutShort) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return cutShort{h.Handler.WithAttrs(attrs), h.stopped}
+}
+
+// WithGroup implements [slog.Handler].
+func (h cutShort) WithGroup(name string) slog.Handler {
+	return cutShort{h.Handler.WithGroup(name), h.stopped}
+}
+
+// tellsOfStop reports whether the error of a line is that of a context which was cancelled. certmagic does not always wrap it.
+func tellsOfStop(r slog.Record) (yes bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		yes = (a.Key == "error" || a.Key == "err") && strings.Contains(a.Value.String(), context.Canceled.Error())
+		return !yes
+	})
+	return yes
 }
 
 // quiet passes on what acmez says from warnings upwards: it tells every request, and every nonce.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -52,6 +53,7 @@ type Manager struct {
 
 	mu   sync.Mutex // of Start and Stop
 	stop func()     // nil: not started
+	log  *slog.Logger
 }
 
 var _ certs.ACME = (*Manager)(nil)
@@ -68,6 +70,7 @@ func New(cfg Config) (*Manager, error) {
 		issuer:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
 		ledger:  ledger{pause: retryAfter},
 	}
+	m.ledger.stored = func(name string) { failures.succeeded(m.host(name)) }
 	if err := m.checkKeys(); err != nil {
 		return nil, err
 	}
@@ -192,12 +195,18 @@ func (m *Manager) Orders() certs.Orders {
 func (m *Manager) Start(log *slog.Logger) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stop != nil {
-		return
+	if m.stop == nil {
+		m.log = log
+		m.start(log)
+		started.add(m)
 	}
-	log = log.With("acme", m.issuer)
-	zlog := forwardTo(log, m.ledger.logged)
+}
+
+// start begins to order. m.mu is held.
+func (m *Manager) start(log *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
+	log = slog.New(cutShort{log.Handler(), ctx}).With("acme", m.issuer)
+	zlog := forwardTo(log, m.ledger.logged)
 	orders := newIssuer(ctx, m, log)
 	var magic *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
@@ -213,7 +222,7 @@ func (m *Manager) Start(log *slog.Logger) {
 	m.loadAll()
 	for _, name := range m.cfg.Names {
 		if (*m.stored.Load())[name] == nil {
-			m.ledger.begin(name)
+			m.ledger.begin(name, failures.of(m.host(name)))
 		} else {
 			m.ledger.has(name)
 		}
@@ -263,9 +272,76 @@ func (m *Manager) Stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stop != nil {
+		started.remove(m)
 		m.stop()
 		m.stop = nil
 	}
+}
+
+// host is a name as failures of its orders are remembered.
+func (m *Manager) host(name string) host {
+	account := (&issuer{m: m}).accountKey("")
+	return host{m.cfg.Directory + " " + m.cfg.Storage + " " + account, name}
+}
+
+// started are the Managers of the process that order.
+var started = managers{all: map[*Manager]bool{}}
+
+type managers struct {
+	mu  sync.Mutex
+	all map[*Manager]bool
+}
+
+func (s *managers) add(m *Manager) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[m] = true
+}
+
+func (s *managers) remove(m *Manager) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, m)
+}
+
+// list is a copy.
+func (s *managers) list() []*Manager {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.all))
+}
+
+// TryAgain has the Managers that are started order at once what rests since it has failed, for whoever has mended the cause. It
+// returns for how many hosts, and how many go on resting, since that was asked for three times within the last hour.
+func TryAgain() (hosts, resting int) {
+	for _, m := range started.list() {
+		h, r := m.tryAtOnce()
+		hosts, resting = hosts+h, resting+r
+	}
+	return hosts, resting
+}
+
+// tryAtOnce begins anew: certmagic cannot be told not to wait any longer.
+func (m *Manager) tryAtOnce() (hosts, resting int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stop == nil {
+		return 0, 0
+	}
+	for _, name := range m.cfg.Names {
+		switch ended, refused := failures.hasten(m.host(name)); {
+		case ended:
+			hosts++
+		case refused:
+			resting++
+		}
+	}
+	if hosts > 0 {
+		m.log.Info("ordering at once what has failed, as was asked for", "acme", m.issuer, "hosts", hosts)
+		m.stop()
+		m.start(m.log)
+	}
+	return hosts, resting
 }
 
 // orders reports whether a certificate is ordered for a name, spelt as in a hello.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -355,6 +356,41 @@ func TestAStorageThatComesBackIsRenewedFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the renewal", log, func() bool { return next.Orders().Renewed > 0 })
+}
+
+// What a stop cuts short is no error, and told to who debugs; what had failed before it is one as ever.
+func TestAStopIsNoError(t *testing.T) {
+	a := newAuthority(t, life)
+	asked, over := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	silent := http.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		once.Do(func() { close(asked) })
+		<-over
+	}))
+	a.handler.Store(&silent)
+	t.Cleanup(func() { close(over) })
+	m, _ := manager(t, a.config(t, "a.example.com", "b.example.com"))
+	log := &journal{}
+	m.Start(log.logger())
+	<-asked
+	m.Stop()
+	eventually(t, "the ends of both orders", log, func() bool { return strings.Count(log.String(), `msg="job failed"`) == 2 })
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") {
+			t.Errorf("the log says %s", line)
+		}
+	}
+	if o := m.Orders(); o.Failed != 0 {
+		t.Errorf("orders: %+v", o)
+	}
+
+	broken := http.Handler(http.NotFoundHandler())
+	a.handler.Store(&broken)
+	m, _ = manager(t, a.config(t, "a.example.com"))
+	log = &journal{}
+	m.Start(log.logger())
+	eventually(t, "an error", log, func() bool { return strings.Contains(log.String(), `level=ERROR msg="will retry"`) })
+	m.Stop()
 }
 
 // storageFails starts m, whose order is to fail for want of a storage.
