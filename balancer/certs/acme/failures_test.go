@@ -22,7 +22,7 @@ func TestAFailureOutlivesItsManager(t *testing.T) {
 	behind := *a.handler.Load()
 	counting := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/order-plz") {
-			orders.Add(1)
+			w = &created{w, &orders}
 		}
 		behind.ServeHTTP(w, r)
 	}))
@@ -83,6 +83,20 @@ func TestAFailureOutlivesItsManager(t *testing.T) {
 	if hosts, _ := acme.TryAgain(); hosts != 0 {
 		t.Error("what is not started is tried again")
 	}
+}
+
+// created counts answers that say that something was made: the authority refuses some requests for their nonce, as one may, and
+// they are made again.
+type created struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (w *created) WriteHeader(status int) {
+	if status == http.StatusCreated {
+		w.n.Add(1)
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Who has mended the cause has the certificate at once, and the failures are forgotten.
