@@ -226,6 +226,7 @@ func talksOn(c net.Conn) {
 func TestTimeLimitsHoldForTerminatedConnections(t *testing.T) {
 	t.Parallel()
 	const soon = 200 * time.Millisecond
+	over := make(chan struct{})
 	for _, tt := range []struct {
 		name    string
 		backend func(*net.TCPConn)
@@ -234,8 +235,8 @@ func TestTimeLimitsHoldForTerminatedConnections(t *testing.T) {
 		cause   Cause
 	}{
 		{"idle_timeout", sink, func(p *pool.Config) { p.IdleTimeout = soon }, func(*tls.Conn) {}, CauseIdleTimeout},
-		{"half_close_timeout", func(c *net.TCPConn) { talksOn(c) }, func(p *pool.Config) { p.HalfCloseTimeout = soon },
-			func(c *tls.Conn) { c.CloseWrite() }, CauseHalfCloseTimeout},
+		{"half_close_timeout", func(c *net.TCPConn) { sink(c); <-over }, func(p *pool.Config) { p.HalfCloseTimeout = soon },
+			func(c *tls.Conn) { c.CloseWrite(); sink(c.NetConn().(*net.TCPConn)); close(over) }, CauseHalfCloseTimeout},
 		{"stalled_timeout", func(c *net.TCPConn) { c.Write(make([]byte, 64<<20)) }, func(p *pool.Config) { p.StalledTimeout = soon },
 			func(*tls.Conn) {}, CauseStalled},
 	} {

@@ -51,7 +51,7 @@ const (
 	CauseBackendLost             // the backend stopped acknowledging
 	CauseBrokenTLS               // what came after the handshake is no TLS
 	CauseIdleTimeout             // no byte either way
-	CauseHalfCloseTimeout        // one direction stayed open too long after the other
+	CauseHalfCloseTimeout        // one direction was silent too long after the end of the other
 	CauseStalled                 // one side is alive and would not take bytes
 	CauseBackendRemoved          // the backend left its pool, or is in maint, and its drain time is over
 	CauseKilled                  // closed by an operator
@@ -199,8 +199,8 @@ var causeTable = [NumCauses]causeText{
 		"No byte moved either way for idle_timeout.",
 		"Raise the pool's idle_timeout if clients are meant to be silent for longer."},
 	CauseHalfCloseTimeout: {"half_close_timeout",
-		"One side had ended, and the other direction stayed open for half_close_timeout.",
-		"Raise half_close_timeout if a long answer may follow the end of the request."},
+		"One side had ended, and for half_close_timeout the other was open and silent, and neither had bytes to take.",
+		"Raise half_close_timeout if an answer may take longer to begin, or to go on, after the end of the request."},
 	CauseStalled: {"stalled",
 		"One side is alive and took no byte for stalled_timeout while there were bytes to take.",
 		"Raise stalled_timeout if clients may pause for longer."},

@@ -87,6 +87,10 @@ func (w *worker) relay(s *session) {
 		w.broken(s, false, downErr)
 	case up == relay.Finished && down == relay.Finished:
 		w.finish(s, s.orderly(), closeBoth)
+	case s.up.Gone() && !s.down.Voided():
+		w.broken(s, true, sys.TakeError(client)) // its RST came with its FIN, or before that was read
+	case s.down.Gone() && !s.up.Voided():
+		w.broken(s, false, sys.TakeError(backend))
 	default:
 		w.afterTurn(s, up, down)
 	}
@@ -155,6 +159,9 @@ func (w *worker) broken(s *session, client bool, e syscall.Errno) {
 		from, to, dead, other, how = &s.up, &s.down, other, dead, resetBackend
 	}
 	if from.Ended() && (from.Blocked() || sys.Unacknowledged(other) > 0) {
+		if isLost(e) {
+			s.lastErrno = e // for when it is over
+		}
 		w.outlive(s, to)
 		return
 	}
@@ -168,17 +175,42 @@ func (w *worker) broken(s *session, client bool, e syscall.Errno) {
 // to the other side, whose own bytes nobody wants any more. A reset now would destroy the ones for the others' sake.
 func (w *worker) outlive(s *session, toDead *relay.Flow) {
 	toDead.Void(w.bench)
+	w.wakeAt(s, w.loop.Now()+firstLook)
 	if !s.queued {
 		s.queued = true
 		w.loop.Later(s.clientToken())
 	}
 }
 
+// firstLook and outliveLook are when it is looked whether all has arrived that a dead side had sent, for the first time and then
+// again and again: its acknowledgement is no event, and mostly comes within the 40 ms for which it may be delayed.
+const firstLook, outliveLook = 50e6, 1e9
+
+// outlived ends a session one side of which is dead as soon as the other has all that it had sent, and reports whether it did.
+func (w *worker) outlived(s *session) bool {
+	for _, side := range [...]struct {
+		client       bool
+		from, toDead *relay.Flow
+		other        int32
+		how          closeHow
+	}{{true, &s.up, &s.down, s.backendFD, resetBackend}, {false, &s.down, &s.up, s.clientFD, resetClient}} {
+		switch {
+		case !side.toDead.Voided():
+		case side.from.Finished() && sys.Unacknowledged(int(side.other)) == 0:
+			w.finish(s, s.brokenCause(side.client, true, s.lastErrno), side.how)
+			return true
+		default:
+			w.wakeAt(s, w.loop.Now()+outliveLook)
+		}
+	}
+	return false
+}
+
 // brokenCause is the cause of a broken relay. It was over if the side that reset had sent FIN before, or has taken
 // all that there was for it, FIN included: the reset then only refuses what comes too late, as when a close_notify
 // meets a closed socket, which is how most TLS connections end.
 func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
-	lost := e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
+	lost := isLost(e)
 	switch {
 	case s.answerBy != 0 && !client:
 		return CauseAnswerFail
@@ -193,4 +225,9 @@ func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
 	default:
 		return CauseBackendReset
 	}
+}
+
+// isLost reports whether an error says that a peer does not answer any more.
+func isLost(e syscall.Errno) bool {
+	return e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/relay"
 	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
@@ -16,6 +17,9 @@ func (w *worker) relayTimer(s *session) {
 	if s.leaveBy != 0 && !s.backend.Leaving() {
 		s.leaveBy = 0 // it is back
 	}
+	if w.outlived(s) {
+		return
+	}
 	for _, limit := range [...]struct {
 		at    int64 // 0: none
 		cause Cause
@@ -23,7 +27,7 @@ func (w *worker) relayTimer(s *session) {
 		{s.answerBy, CauseAnswerTimeout},
 		{s.leaveBy, CauseBackendRemoved},
 		{later(max(s.upAt, s.downAt), cfg.IdleTimeout), CauseIdleTimeout},
-		{later(s.halfAt, cfg.HalfCloseTimeout), CauseHalfCloseTimeout},
+		{later(w.silentSince(s, cfg.HalfCloseTimeout), cfg.HalfCloseTimeout), CauseHalfCloseTimeout},
 	} {
 		switch {
 		case limit.at == 0:
@@ -42,6 +46,27 @@ func (w *worker) relayTimer(s *session) {
 		w.stalled(s, s.down.Blocked(), &s.downSink, s.downAt, int(s.clientFD)) {
 		w.finish(s, CauseStalled, resetBoth)
 	}
+}
+
+// silentSince is since when nothing moves on a session of which one side has ended; 0 where none has. As long as a side has bytes
+// to take, the kernel's included, it may be slow, and it is stalled_timeout that bounds how slow.
+func (w *worker) silentSince(s *session, limit time.Duration) int64 {
+	if s.halfAt == 0 || limit == 0 {
+		return 0
+	}
+	if takes(&s.up, int(s.backendFD)) || takes(&s.down, int(s.clientFD)) {
+		s.halfAt = w.loop.Now()
+		w.wakeAt(s, s.halfAt+int64(limit)/slowLooks)
+	}
+	return max(s.halfAt, s.upAt, s.downAt)
+}
+
+// slowLooks is how often within half_close_timeout it is looked whether a slow side has taken everything.
+const slowLooks = 4
+
+// takes reports whether the sink of a flow has bytes to take. A dead one never does.
+func takes(f *relay.Flow, sink int) bool {
+	return !f.Voided() && (f.Blocked() || sys.Unacknowledged(sink) > 0)
 }
 
 // later is d after at; 0 where either is 0.

@@ -69,7 +69,7 @@ type session struct {
 	wake      int64 // when the timer is due; 0: not set
 	upAt      int64 // last progress up
 	downAt    int64 // last progress down
-	halfAt    int64 // when the first of the flows finished; 0: none has
+	halfAt    int64 // when the first of the flows finished, or a side was last seen to have bytes to take since; 0: none has
 	helloTook int64 // ns from accept to complete hello; 0: it never came
 	dialTook  int64 // ns from dial to connected; 0: never
 	answerBy  int64 // relaying early data: when the backend must have answered; 0: it has

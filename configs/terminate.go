@@ -37,6 +37,7 @@ func (c *checker) terminate(r *file.Route) *terminate.Policy {
 	if a := t.ClientAuth; a != nil {
 		cfg.ClientAuth = &terminate.ClientAuth{CA: c.path(a.CA.V), Require: a.Require.V, CRL: c.path(a.CRL.V)}
 	}
+	c.conditionMakesSense(r)
 	if c.policyMakesSense(name, t); !t.Sound() {
 		return nil
 	}
@@ -114,9 +115,26 @@ func (c *checker) policyMakesSense(name string, t *file.Terminate) {
 		c.errorf(t.Curves[0], "for example `curves: [X25519MLKEM768, X25519]`, or remove max_version",
 			"route %q: these curves are for TLS 1.3, which max_version does not allow: no client could connect", name)
 	}
-	if k := t.Tickets; k != nil && !k.Enabled.V && len(k.Keys) > 0 {
+	switch k := t.Tickets; {
+	case k == nil || len(k.Keys) == 0:
+	case !k.Enabled.V:
 		c.warnf(k.Keys[0], "", "route %q: no ticket is made with these keys: tickets has enabled: false", name)
+	case k.Has("rotate"):
+		c.warnf(k.Rotate, "remove it; other keys are taken when the files change", "route %q: rotate is for keys of this process, and tickets has keys from files", name)
 	}
+}
+
+// conditionMakesSense points at a condition on ALPN that lets in clients who cannot be served: there is no protocol of it that the
+// handshake would agree on.
+func (c *checker) conditionMakesSense(r *file.Route) {
+	ours := protocols(r.Terminate.ALPN)
+	if len(ours) == 0 || len(r.ALPN) == 0 || slices.ContainsFunc(protocols(r.ALPN), func(p string) bool {
+		return p == certs.ChallengeProtocol || terminate.Speaks(ours, []string{p})
+	}) {
+		return
+	}
+	c.warnf(r.ALPN[0], "let terminate's alpn have one of them", "route %q: of the protocols that alpn wants, its terminate speaks none (%s): "+
+		"clients that offer nothing else besides are refused (no_common_protocol)", r.Name.V, strings.Join(ours, ", "))
 }
 
 // theirProtocols is what ALPN calls protocols that are often written otherwise (IANA, TLS ALPN Protocol IDs).

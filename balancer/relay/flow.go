@@ -97,6 +97,12 @@ func (f *Flow) Void(b *Bench) {
 // brings what had arrived and then an end of file that no peer has sent.
 func (f *Flow) SourceFailed() { f.failed = true }
 
+// Gone reports whether the source is dead and all of it was heard, its end of file included: nothing would read its reset.
+func (f *Flow) Gone() bool { return f.reset && f.ended }
+
+// Voided reports whether Void was called.
+func (f *Flow) Voided() bool { return f.void }
+
 // Hung reports whether Hangup was called.
 func (f *Flow) Hung() bool { return f.hangup }
 

@@ -73,6 +73,7 @@ type flow struct {
 	at      atomic.Int64  // when something last arrived or was taken, on the loop's clock
 	sending atomic.Bool   // the sink has bytes to take
 	over    atomic.Bool   // its end was carried
+	failed  atomic.Bool   // the sink takes nothing any more
 }
 
 // Progress is how far a Conn has got.
@@ -111,6 +112,8 @@ type Conn struct {
 	end  End
 	how  closing
 	half *time.Timer
+	// halfAt is when one side had ended, or a side was last seen to have bytes to take since.
+	halfAt int64
 }
 
 // closing is how the sockets are closed.

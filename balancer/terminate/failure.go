@@ -54,7 +54,7 @@ const (
 	ClientLost                // the client stopped acknowledging
 	BackendLost               // the backend stopped acknowledging
 	BrokenTLS                 // what came after the handshake is no TLS, or was tampered with
-	HalfCloseTimeout          // one direction stayed open too long after the other
+	HalfCloseTimeout          // silent too long after one side had ended
 	Stopped                   // by [Conn.Stop]: whoever called it knows why
 	Defect                    // a panic
 	NumFailures

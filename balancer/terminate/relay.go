@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
+	"github.com/seed-23b4a313/switchyard/balancer/sys"
 )
 
 // relay carries bytes both ways until both have ended, or the connection is to end. What a failure on one side
@@ -56,7 +57,9 @@ func (d *direction) carry(total counter) {
 		b, err := d.from.receive()
 		d.flow.at.Store(d.c.now())
 		if err != nil {
-			d.sourceEnded(err)
+			if d.sourceEnded(err) {
+				d.await()
+			}
 			return
 		}
 		if void != nil {
@@ -68,6 +71,7 @@ func (d *direction) carry(total counter) {
 		d.flow.sending.Store(false)
 		d.flow.at.Store(d.c.now())
 		if err != nil {
+			d.flow.failed.Store(true)
 			d.sinkFailed(err)
 			d.dropped(err)
 			void = err
@@ -78,8 +82,9 @@ func (d *direction) carry(total counter) {
 	}
 }
 
-// sourceEnded carries the end of a stream on, or ends the connection if it was none in order.
-func (d *direction) sourceEnded(err error) {
+// sourceEnded carries the end of a stream on, and reports whether the other direction goes on; or it ends the connection, if the end
+// was none in order or is the second one.
+func (d *direction) sourceEnded(err error) (goesOn bool) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // by finish
 	case err == io.EOF && !d.up && d.c.backendBroken.Load(): // the failed send took the error that explains this end
@@ -87,7 +92,12 @@ func (d *direction) sourceEnded(err error) {
 	case err == io.EOF, err == errCut:
 		d.to.end(err == io.EOF)
 		d.flow.over.Store(true)
+		if d.other.over.Load() {
+			d.c.finish(None, "", closeBoth)
+			return false
+		}
 		d.c.halfClosed()
+		return true
 	case errnoOf(err) != 0:
 		d.c.finish(d.broken(err))
 	case d.up && d.c.alerted(err) != nil:
@@ -99,6 +109,46 @@ func (d *direction) sourceEnded(err error) {
 	default:
 		d.c.finish(BrokenTLS, "backend: "+brokenText(err), resetClient)
 	}
+	return false
+}
+
+// firstLook and arrivalLook are when it is looked whether all has arrived that a dead side had sent, for the first time and then
+// again and again: its acknowledgement is no event, and mostly comes within the 40 ms for which it may be delayed.
+const firstLook, arrivalLook = 50 * time.Millisecond, time.Second
+
+// await waits, once the source has ended in order, for its reset or the end of the connection: while the other side is silent,
+// nobody else would hear of it. The connection is over then, as soon as the sink has all that the source had sent.
+func (d *direction) await() {
+	d.from.sock.giveBack()
+	e := resetOf(d.from.sock)
+	if e == 0 {
+		return // the connection ends otherwise
+	}
+	tick := time.NewTimer(firstLook)
+	defer tick.Stop()
+	for !d.flow.failed.Load() && unacknowledged(d.to.sock) > 0 {
+		select {
+		case <-tick.C:
+			tick.Reset(arrivalLook)
+		case <-d.c.stop:
+			return
+		}
+	}
+	how, lost := resetClient, BackendLost
+	if d.up {
+		how, lost = resetBackend, ClientLost
+	}
+	if isLost(e) {
+		d.c.finish(lost, errnoText(e), how)
+		return
+	}
+	d.c.finish(None, "", how) // as when a close_notify meets a closed socket, which is how most TLS connections end
+}
+
+// resetOf waits until a socket has an error, which it takes; 0 if the connection is to end before.
+func resetOf(s *socket) (e syscall.Errno) {
+	_ = s.raw.Read(func(fd uintptr) bool { e = sys.TakeError(int(fd)); return e != 0 }) // an error is its deadline
+	return e
 }
 
 // broken says what an error of the source means.
@@ -154,12 +204,41 @@ func (d *direction) dropped(why error) {
 	d.c.finish(f, errnoText(why), how)
 }
 
-// halfClosed bounds how long the other direction may stay open, from the first end on.
+// halfClosed bounds how long the connection may be silent, from the first end on.
 func (c *Conn) halfClosed() {
 	limit := c.job.Backends.Config().HalfCloseTimeout
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if limit > 0 && c.half == nil && !c.over {
-		c.half = time.AfterFunc(limit, func() { c.finish(HalfCloseTimeout, "", closeBoth) })
+		c.halfAt = c.now()
+		c.half = time.AfterFunc(limit, func() {
+			if c.wasSilent(limit) {
+				c.finish(HalfCloseTimeout, "", closeBoth)
+			}
+		})
 	}
+}
+
+// slowLooks is how often within half_close_timeout it is looked whether a slow side has taken everything.
+const slowLooks = 4
+
+// wasSilent reports whether nothing has moved for limit, and has it looked at again otherwise. As long as a side has bytes to take,
+// the kernel's included, it may be slow, and it is stalled_timeout that bounds how slow.
+func (c *Conn) wasSilent(limit time.Duration) bool {
+	takes := c.up.sending.Load() || c.down.sending.Load()
+	c.WithSockets(func(client, backend int) {
+		takes = takes || !c.down.failed.Load() && sys.Unacknowledged(client) > 0 || !c.up.failed.Load() && sys.Unacknowledged(backend) > 0
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, next := c.now(), limit/slowLooks
+	if takes {
+		c.halfAt = now
+	} else {
+		next = limit - time.Duration(now-max(c.halfAt, c.up.at.Load(), c.down.at.Load()))
+	}
+	if next > 0 && !c.over {
+		c.half.Reset(next)
+	}
+	return next <= 0
 }

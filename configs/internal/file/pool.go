@@ -31,7 +31,8 @@ type Pool struct {
 	SetupTimeout Duration `yaml:"setup_timeout" default:"10s" min:"10ms" max:"10m" good:"30s" bad:"0s"`
 	// The longest time without a byte either way. 0s: no limit; peers that are gone are noticed by keepalive.
 	IdleTimeout Duration `yaml:"idle_timeout" default:"0s" min:"0s" max:"8760h" good:"1h" bad:"1d"`
-	// How long one direction may stay open after the other has ended. 0s: no limit.
+	// How long a connection may be silent after one side has ended. A side that still has bytes to take, from this machine's
+	// memory too, is not silent: stalled_timeout is for that. 0s: no limit.
 	HalfCloseTimeout Duration `yaml:"half_close_timeout" default:"1m" min:"0s" max:"8760h" good:"10s" bad:"60"`
 	// How long a peer that is alive may refuse to take the bytes that wait for it. 0s: no limit; a peer that is gone is
 	// noticed by TCP_USER_TIMEOUT all the same.

@@ -61,7 +61,7 @@ type Tickets struct {
 	Mapping
 	// Whether sessions are resumed.
 	Enabled Flag `yaml:"enabled" default:"true" good:"false" bad:"sometimes"`
-	// How long a key of this process makes tickets; it is accepted for twice as long again.
+	// How long a key of this process makes tickets; it is accepted for twice as long again. Beside keys it has no effect.
 	Rotate Duration `yaml:"rotate" default:"12h" min:"1m" max:"168h" good:"1h" bad:"0s"`
 	// Files (mode 0600) with keys that machines have in common: 48 or 80 random bytes, or lines of base64 that are. The first
 	// key makes tickets, and every key is accepted. They are read again when they change. Absent: keys of this process.
