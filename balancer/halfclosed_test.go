@@ -45,7 +45,7 @@ var _ halfCloser = (*tls.Conn)(nil)
 // A download goes on at the pace of its reader, long after the backend has sent all of it and has ended.
 func TestHalfCloseTimeoutWaitsForASlowReader(t *testing.T) {
 	t.Parallel()
-	const limit, size, step = time.Second, 2 << 20, 128 << 10
+	const limit, size, step = 2 * time.Second, 2 << 20, 128 << 10
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +74,7 @@ func TestHalfCloseTimeoutWaitsForASlowReader(t *testing.T) {
 // A side that goes on to talk is open, and not silent.
 func TestHalfCloseTimeoutIsForSilence(t *testing.T) {
 	t.Parallel()
-	const limit = time.Second
+	const limit = 2 * time.Second
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
