@@ -55,8 +55,10 @@ func TestMemoryPerTerminatedConnection(t *testing.T) {
 		protos []string
 	}{{"small hello", nil}, {"hello of 60 KiB", long}} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			n := sized(200, 3000)
+			if !full() {
+				t.Parallel()
+			}
+			n := sized(200, 2000) // each takes four descriptors here: two sockets, and the pipe of an echo
 			c := start(t, childSpec{Backends: []string{echo(t)}, Terminate: flooded}, false)
 			before := c.report(t)
 			for range n {
