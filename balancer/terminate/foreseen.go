@@ -24,12 +24,7 @@ func (p *Policy) Foresee(q *route.Query) (cause, why string) {
 }
 
 // Speaks reports whether a handshake comes about with a client that offers application protocols, where those of ours are as in
-// [Config.ALPN]. As crypto/tls has it, a client of HTTP/1.1 may do without any where we have h2, and so may all where we have none.
+// [Config.ALPN]: one of them is both's, or either has none.
 func Speaks(ours, offered []string) bool {
-	if len(ours) == 0 || len(offered) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(offered, func(p string) bool {
-		return slices.Contains(ours, p) || p == "http/1.1" && slices.Contains(ours, "h2")
-	})
+	return len(ours) == 0 || len(offered) == 0 || slices.ContainsFunc(offered, func(p string) bool { return slices.Contains(ours, p) })
 }

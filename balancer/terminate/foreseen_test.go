@@ -1,13 +1,7 @@
 package terminate
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -50,33 +44,31 @@ func TestARefusalIsForeseen(t *testing.T) {
 	}
 }
 
-// What is foreseen of protocols is what crypto/tls does.
-func TestProtocolsAreSpokenAsByCryptoTLS(t *testing.T) {
+// What is foreseen of protocols is what comes of a handshake.
+func TestProtocolsAreSpokenAsForeseen(t *testing.T) {
 	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	name, err := route.ParseName("a.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, x, x, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	source, term := &tardy{cert: testCertificate(t)}, New(Options{})
 	lists := [][]string{nil, {"h2"}, {"http/1.1"}, {"h2", "http/1.1"}, {"x"}, {"x", "http/1.1"}, {"h2", "x"}}
 	for _, ours := range lists {
+		p, err := NewPolicy(Config{Certificates: source, ALPN: ours})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, offered := range lists {
-			a, b := net.Pipe()
-			done := make(chan error, 1)
-			go func() {
-				done <- tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: ours}).Handshake()
-				_ = a.Close()
-			}()
-			_ = tls.Client(b, &tls.Config{InsecureSkipVerify: true, NextProtos: offered}).Handshake() // the other side is of interest
-			_ = b.Close()
-			if err := <-done; (err == nil) != Speaks(ours, offered) {
+			client, server := pipe(t)
+			ended := make(chan End, 1)
+			term.Start(Job{FD: descriptor(t, server), Name: name, Policy: p, Base: time.Now(), Backends: noBackends{}, Done: func(e End) { ended <- e }})
+			err := tls.Client(client, &tls.Config{ServerName: "a.example.com", InsecureSkipVerify: true, NextProtos: offered}).Handshake()
+			_ = client.Close()
+			<-ended
+			if (err == nil) != Speaks(ours, offered) {
 				t.Errorf("we have %q, %q is offered: %v", ours, offered, err)
 			}
 		}
 	}
+	term.Wait()
 }

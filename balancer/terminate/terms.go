@@ -133,9 +133,7 @@ func (t *terms) newServer() *tls.Config {
 // admit has a client refused that offers protocols, and none of the policy's. crypto/tls does so too, but for one that offers
 // http/1.1 where h2 is asked for: to that it agrees without a protocol, as if it had not offered any.
 func (t *terms) admit(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	ours, theirs := t.policy.cfg.ALPN, hello.SupportedProtos
-	is := func(proto string) bool { return slices.Contains(ours, proto) }
-	if cfg, err := sameName(hello); err != nil || len(ours) == 0 || len(theirs) == 0 || slices.ContainsFunc(theirs, is) {
+	if cfg, err := sameName(hello); err != nil || Speaks(t.policy.cfg.ALPN, hello.SupportedProtos) {
 		return cfg, err
 	}
 	return t.refuses, nil
