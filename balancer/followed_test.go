@@ -116,15 +116,21 @@ func TestTheCertificateForBackendsIsFollowed(t *testing.T) {
 	}
 }
 
+// swappable is a backend that shows a certificate, until it is told to show another one.
+func swappable(t testing.TB, first *tls.Certificate) (addr string, shows func(*tls.Certificate)) {
+	t.Helper()
+	var now atomic.Pointer[tls.Certificate]
+	now.Store(first)
+	return servingTLS(t, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return now.Load(), nil }}, echoTLS), now.Store
+}
+
 // Backends get certificates of another authority. Connections to them fail until it is trusted, and those of the authority
 // before it fail from then on, even those that would resume a session.
 func TestTheAuthoritiesForBackendsAreFollowed(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t, "old"), newAuthority(t, "next")
-	a, b := *old.issue(t, carried), *next.issue(t, carried)
-	var serves atomic.Pointer[tls.Certificate]
-	serves.Store(&a)
-	backend := servingTLS(t, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return serves.Load(), nil }}, echoTLS)
+	a, b := old.issue(t, carried), next.issue(t, carried)
+	backend, shows := swappable(t, a)
 	f := newPoolFiles(t)
 	f.trust(t, old)
 	set := f.open(t, false)
@@ -141,7 +147,7 @@ func TestTheAuthoritiesForBackendsAreFollowed(t *testing.T) {
 	if served() {
 		t.Error("a session with a backend whose authority is no longer trusted was resumed")
 	}
-	serves.Store(&b)
+	shows(b)
 	if !served() {
 		t.Error("not served by the new authority")
 	}
@@ -164,10 +170,8 @@ func TestTheAuthoritiesForBackendsAreFollowed(t *testing.T) {
 func TestTheAuthoritiesOfChecksAreFollowed(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t, "old"), newAuthority(t, "next")
-	a, b := *old.issue(t, carried), *next.issue(t, carried)
-	var serves atomic.Pointer[tls.Certificate]
-	serves.Store(&a)
-	backend := servingTLS(t, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return serves.Load(), nil }}, echoTLS)
+	a, b := old.issue(t, carried), next.issue(t, carried)
+	backend, shows := swappable(t, a)
 	f := newPoolFiles(t)
 	f.trust(t, old)
 	check := func() *pool.Check {
@@ -186,7 +190,7 @@ func TestTheAuthoritiesOfChecksAreFollowed(t *testing.T) {
 	state(pool.StateUp)
 	f.trust(t, next)
 	state(pool.StateDown)
-	serves.Store(&b)
+	shows(b)
 	state(pool.StateUp)
 
 	again := *cfg
@@ -198,7 +202,7 @@ func TestTheAuthoritiesOfChecksAreFollowed(t *testing.T) {
 	}
 	f.trust(t, old)
 	state(pool.StateDown)
-	serves.Store(&a)
+	shows(a)
 	state(pool.StateUp)
 
 	replace(t, f.ca, []byte("no certificate"))

@@ -159,7 +159,7 @@ func (w *worker) broken(s *session, client bool, e syscall.Errno) {
 		from, to, dead, other, how = &s.up, &s.down, other, dead, resetBackend
 	}
 	if from.Ended() && (from.Blocked() || sys.Unacknowledged(other) > 0) {
-		if isLost(e) {
+		if sys.PeerLost(e) {
 			s.lastErrno = e // for when it is over
 		}
 		w.outlive(s, to)
@@ -175,16 +175,12 @@ func (w *worker) broken(s *session, client bool, e syscall.Errno) {
 // to the other side, whose own bytes nobody wants any more. A reset now would destroy the ones for the others' sake.
 func (w *worker) outlive(s *session, toDead *relay.Flow) {
 	toDead.Void(w.bench)
-	w.wakeAt(s, w.loop.Now()+firstLook)
+	w.wakeAt(s, w.loop.Now()+int64(sys.FirstLook))
 	if !s.queued {
 		s.queued = true
 		w.loop.Later(s.clientToken())
 	}
 }
-
-// firstLook and outliveLook are when it is looked whether all has arrived that a dead side had sent, for the first time and then
-// again and again: its acknowledgement is no event, and mostly comes within the 40 ms for which it may be delayed.
-const firstLook, outliveLook = 50e6, 1e9
 
 // outlived ends a session one side of which is dead as soon as the other has all that it had sent, and reports whether it did.
 func (w *worker) outlived(s *session) bool {
@@ -200,7 +196,7 @@ func (w *worker) outlived(s *session) bool {
 			w.finish(s, s.brokenCause(side.client, true, s.lastErrno), side.how)
 			return true
 		default:
-			w.wakeAt(s, w.loop.Now()+outliveLook)
+			w.wakeAt(s, w.loop.Now()+int64(sys.NextLook))
 		}
 	}
 	return false
@@ -210,7 +206,7 @@ func (w *worker) outlived(s *session) bool {
 // all that there was for it, FIN included: the reset then only refuses what comes too late, as when a close_notify
 // meets a closed socket, which is how most TLS connections end.
 func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
-	lost := isLost(e)
+	lost := sys.PeerLost(e)
 	switch {
 	case s.answerBy != 0 && !client:
 		return CauseAnswerFail
@@ -225,9 +221,4 @@ func (s *session) brokenCause(client, over bool, e syscall.Errno) Cause {
 	default:
 		return CauseBackendReset
 	}
-}
-
-// isLost reports whether an error says that a peer does not answer any more.
-func isLost(e syscall.Errno) bool {
-	return e == syscall.ETIMEDOUT || e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH
 }

@@ -56,13 +56,10 @@ func (w *worker) silentSince(s *session, limit time.Duration) int64 {
 	}
 	if takes(&s.up, int(s.backendFD)) || takes(&s.down, int(s.clientFD)) {
 		s.halfAt = w.loop.Now()
-		w.wakeAt(s, s.halfAt+int64(limit)/slowLooks)
+		w.wakeAt(s, s.halfAt+int64(limit)/pool.SlowLooks)
 	}
 	return max(s.halfAt, s.upAt, s.downAt)
 }
-
-// slowLooks is how often within half_close_timeout it is looked whether a slow side has taken everything.
-const slowLooks = 4
 
 // takes reports whether the sink of a flow has bytes to take. A dead one never does.
 func takes(f *relay.Flow, sink int) bool {

@@ -337,16 +337,24 @@ func TestAFileOnItsWayIsReadWhenItHasSettled(t *testing.T) {
 	t.Cleanup(func() { <-done })
 }
 
+// alone has t run in a process of its own, where it may lower the limit of descriptors, and reports whether this is that process.
+func alone(t *testing.T) bool {
+	const env = "SWITCHYARD_TEST_ALONE"
+	if os.Getenv(env) == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), env+"="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
 // A file that changes while there are no descriptors is loaded once there are some again. It takes a process of its own, for
 // the limit.
 func TestAFileThatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
-	const env = "SWITCHYARD_TEST_WATCH"
-	if os.Getenv(env) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestAFileThatCouldNotBeOpenedIsLookedAtAgain$")
-		cmd.Env = append(os.Environ(), env+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+	if !alone(t) {
 		return
 	}
 	y := start(t, base)
@@ -378,13 +386,7 @@ func TestAFileThatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
 // A file is loaded, too, if it was what it names that could not be opened. The want is told of once, and somebody who asks for the
 // reload meanwhile is refused, which does not keep it from being loaded later. It takes a process of its own, for the limit.
 func TestAFileThatNamesWhatCouldNotBeOpenedIsLookedAtAgain(t *testing.T) {
-	const env = "SWITCHYARD_TEST_NAMED"
-	if os.Getenv(env) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestAFileThatNamesWhatCouldNotBeOpenedIsLookedAtAgain$")
-		cmd.Env = append(os.Environ(), env+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+	if !alone(t) {
 		return
 	}
 	var before syscall.Rlimit

@@ -2,13 +2,11 @@ package health
 
 import (
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/seed-23b4a313/switchyard/balancer/pool"
@@ -71,8 +69,8 @@ func (t *target) checkOnce(start time.Time) {
 	if p.resumes && err != nil && p.ctx.Err() == nil {
 		p, err = t.withoutSession(p, start)
 	}
-	if isOurs(err) {
-		return // nothing was found out: the next check is at its time
+	if sys.Exhausted(err) {
+		return // nothing was found out; every backend would be down at once, and stay so for a while after the want is over
 	}
 	p.outcome.took = time.Since(start)
 	p.outcome.reason = reason(err, t.check.Timeout)
@@ -81,13 +79,6 @@ func (t *target) checkOnce(start time.Time) {
 	if err != nil {
 		t.session.drop() // which may have come with the farewell: nothing that has failed is to be resumed
 	}
-}
-
-// isOurs reports whether a check could not be made for want of descriptors or memory on this machine. Every backend would be
-// down at once otherwise, and stay so for a while after the want is over.
-func isOurs(err error) bool {
-	e, ok := errors.AsType[syscall.Errno](err)
-	return ok && sys.Exhausted(e)
 }
 
 // withoutSession repeats a check that has failed with a session: if the backend cannot resume, whatever the reason,

@@ -68,6 +68,9 @@ type Config struct {
 	TLS Sameness
 }
 
+// SlowLooks is how often within HalfCloseTimeout it is looked whether a slow side has taken everything.
+const SlowLooks = 4
+
 // Sameness is a value that can tell whether another one means the same.
 type Sameness interface{ Equal(other any) bool }
 

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -247,13 +246,4 @@ func errnoText(err error) string {
 		return e.Error()
 	}
 	return ""
-}
-
-// isLost reports whether err says that the peer does not answer any more.
-func isLost(err error) bool {
-	switch errnoOf(err) {
-	case syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-		return true
-	}
-	return false
 }

@@ -112,10 +112,6 @@ func (d *direction) sourceEnded(err error) (goesOn bool) {
 	return false
 }
 
-// firstLook and arrivalLook are when it is looked whether all has arrived that a dead side had sent, for the first time and then
-// again and again: its acknowledgement is no event, and mostly comes within the 40 ms for which it may be delayed.
-const firstLook, arrivalLook = 50 * time.Millisecond, time.Second
-
 // await waits, once the source has ended in order, for its reset or the end of the connection: while the other side is silent,
 // nobody else would hear of it. The connection is over then, as soon as the sink has all that the source had sent.
 func (d *direction) await() {
@@ -124,12 +120,12 @@ func (d *direction) await() {
 	if e == 0 {
 		return // the connection ends otherwise
 	}
-	tick := time.NewTimer(firstLook)
+	tick := time.NewTimer(sys.FirstLook)
 	defer tick.Stop()
 	for !d.flow.failed.Load() && unacknowledged(d.to.sock) > 0 {
 		select {
 		case <-tick.C:
-			tick.Reset(arrivalLook)
+			tick.Reset(sys.NextLook)
 		case <-d.c.stop:
 			return
 		}
@@ -138,7 +134,7 @@ func (d *direction) await() {
 	if d.up {
 		how, lost = resetBackend, ClientLost
 	}
-	if isLost(e) {
+	if sys.PeerLost(e) {
 		d.c.finish(lost, errnoText(e), how)
 		return
 	}
@@ -156,9 +152,9 @@ func (d *direction) broken(err error) (Failure, string, closing) {
 	over := d.other.over.Load() && unacknowledged(d.from.sock) == 0 // it had taken all there was for it
 	f, how := BackendReset, resetClient
 	switch {
-	case d.up && isLost(err):
+	case d.up && sys.PeerLost(err):
 		f, how = ClientLost, resetBackend
-	case isLost(err):
+	case sys.PeerLost(err):
 		f = BackendLost
 	case over && d.up:
 		f, how = None, resetBackend
@@ -181,7 +177,7 @@ func (d *direction) sinkFailed(err error) {
 	case d.up:
 		d.c.backendBroken.Store(true) // what it had sent before is still to be carried
 	case d.other.over.Load(): // the client had ended: what it sent may still be on its way
-	case isLost(err):
+	case sys.PeerLost(err):
 		d.c.finish(ClientLost, errnoText(err), resetBackend)
 	default:
 		d.c.finish(ClientReset, errnoText(err), resetBackend)
@@ -198,7 +194,7 @@ func (d *direction) dropped(why error) {
 	if d.up {
 		how, lost = resetClient, BackendLost
 	}
-	if isLost(why) {
+	if sys.PeerLost(why) {
 		f = lost
 	}
 	d.c.finish(f, errnoText(why), how)
@@ -219,9 +215,6 @@ func (c *Conn) halfClosed() {
 	}
 }
 
-// slowLooks is how often within half_close_timeout it is looked whether a slow side has taken everything.
-const slowLooks = 4
-
 // wasSilent reports whether nothing has moved for limit, and has it looked at again otherwise. As long as a side has bytes to take,
 // the kernel's included, it may be slow, and it is stalled_timeout that bounds how slow.
 func (c *Conn) wasSilent(limit time.Duration) bool {
@@ -231,7 +224,7 @@ func (c *Conn) wasSilent(limit time.Duration) bool {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, next := c.now(), limit/slowLooks
+	now, next := c.now(), limit/pool.SlowLooks
 	if takes {
 		c.halfAt = now
 	} else {

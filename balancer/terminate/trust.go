@@ -132,15 +132,8 @@ func (p *Policy) Follow(now time.Time, log *slog.Logger) {
 
 // trusted is what p goes by now.
 func (p *Policy) trusted(now time.Time, log *slog.Logger, aside aside) *trust {
-	if f := p.files; f != nil && f.mu.TryLock() {
-		if due(&f.looked, now) {
-			aside(func() {
-				defer f.mu.Unlock()
-				p.look(now, log)
-			})
-		} else {
-			f.mu.Unlock()
-		}
+	if f := p.files; f != nil {
+		aside.ifDue(&f.mu, &f.looked, now, func() { p.look(now, log) })
 	}
 	return p.trust.Load()
 }

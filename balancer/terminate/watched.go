@@ -102,17 +102,23 @@ type aside func(look func())
 
 // get is what the file means now.
 func (w *watched[T]) get(now time.Time, log *slog.Logger, aside aside) T {
-	if w.mu.TryLock() {
-		if due(&w.looked, now) {
-			aside(func() {
-				defer w.mu.Unlock()
-				w.look(log)
-			})
-		} else {
-			w.mu.Unlock()
-		}
-	}
+	aside.ifDue(&w.mu, &w.looked, now, func() { w.look(log) })
 	return *w.value.Load()
+}
+
+// ifDue has a look made that is due, unless somebody else is at it. mu is held during the look, and looked is below it.
+func (aside aside) ifDue(mu *sync.Mutex, looked *time.Time, now time.Time, look func()) {
+	if !mu.TryLock() {
+		return
+	}
+	if !due(looked, now) {
+		mu.Unlock()
+		return
+	}
+	aside(func() {
+		defer mu.Unlock()
+		look()
+	})
 }
 
 // look takes the file anew if it has changed. w.mu is held.

@@ -24,7 +24,7 @@ func (i *issuer) account(ctx context.Context) (acme.Account, error) {
 	if a, err := i.storedAccount(ctx); !errors.Is(err, fs.ErrNotExist) {
 		return a, err
 	}
-	lock := "acme_account_" + i.accountKey("")
+	lock := "acme_account_" + i.m.accountKey("")
 	if err := i.m.storage.Lock(ctx, lock); err != nil {
 		return acme.Account{}, err
 	}
@@ -37,27 +37,27 @@ func (i *issuer) account(ctx context.Context) (acme.Account, error) {
 
 // accountKey is where in the storage a part of the account is. What it is bound to is part of who it is: another key
 // identifier means another account.
-func (i *issuer) accountKey(part string) string {
-	user := i.m.cfg.Email
+func (m *Manager) accountKey(part string) string {
+	user := m.cfg.Email
 	if user == "" {
 		user = "default"
 	}
-	if id := i.m.cfg.Binding.KeyID; id != "" {
+	if id := m.cfg.Binding.KeyID; id != "" {
 		sum := sha256.Sum256([]byte(id)) // an identifier may have bytes that a path has not, and differ in case alone
 		user += "-" + hex.EncodeToString(sum[:8])
 	}
-	return path.Join("acme", i.m.issuer, "accounts", certmagic.StorageKeys.Safe(user), part)
+	return path.Join("acme", m.issuer, "accounts", certmagic.StorageKeys.Safe(user), part)
 }
 
 func (i *issuer) storedAccount(ctx context.Context) (a acme.Account, err error) {
-	text, err := i.m.storage.Load(ctx, i.accountKey("account.json"))
+	text, err := i.m.storage.Load(ctx, i.m.accountKey("account.json"))
 	if err != nil {
 		return a, err
 	}
 	if err := json.Unmarshal(text, &a); err != nil {
 		return a, fmt.Errorf("account in the storage: %w", err)
 	}
-	key, err := i.m.storage.Load(ctx, i.accountKey("account.key"))
+	key, err := i.m.storage.Load(ctx, i.m.accountKey("account.key"))
 	if err != nil {
 		return a, err
 	}
@@ -97,7 +97,7 @@ func (i *issuer) newAccount(ctx context.Context) (acme.Account, error) {
 		return a, err
 	}
 	i.log.Info("account registered", "contact", a.Contact, "location", a.Location)
-	return a, i.m.storage.Store(ctx, i.accountKey("account.json"), text)
+	return a, i.m.storage.Store(ctx, i.m.accountKey("account.json"), text)
 }
 
 func (i *issuer) storeKey(ctx context.Context, key crypto.PrivateKey) error {
@@ -106,12 +106,12 @@ func (i *issuer) storeKey(ctx context.Context, key crypto.PrivateKey) error {
 		return err
 	}
 	defer clear(text)
-	return i.m.storage.Store(ctx, i.accountKey("account.key"), text)
+	return i.m.storage.Store(ctx, i.m.accountKey("account.key"), text)
 }
 
 // forgetAccount lets the next order register an account: the authority does not know the one in the storage any more.
 func (i *issuer) forgetAccount(ctx context.Context) {
-	if err := i.m.storage.Delete(ctx, i.accountKey("account.json")); err != nil {
+	if err := i.m.storage.Delete(ctx, i.m.accountKey("account.json")); err != nil {
 		i.log.Error("account not removed from the storage", "error", err)
 	}
 }

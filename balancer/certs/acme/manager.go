@@ -103,7 +103,7 @@ func (m *Manager) checkKeys() error {
 	if info, err := os.Stat(m.cfg.Storage); err != nil || info.Mode().Perm()&0o011 == 0 {
 		return nil
 	}
-	keys := []string{(&issuer{m: m}).accountKey("account.key")}
+	keys := []string{m.accountKey("account.key")}
 	for _, name := range m.cfg.Names {
 		keys = append(keys, certmagic.StorageKeys.SitePrivateKey(m.issuer, name))
 	}
@@ -280,8 +280,7 @@ func (m *Manager) Stop() {
 
 // host is a name as failures of its orders are remembered.
 func (m *Manager) host(name string) host {
-	account := (&issuer{m: m}).accountKey("")
-	return host{m.cfg.Directory + " " + m.cfg.Storage + " " + account, name}
+	return host{m.cfg.Directory + " " + m.cfg.Storage + " " + m.accountKey(""), name}
 }
 
 // started are the Managers of the process that order.
